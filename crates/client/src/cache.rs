@@ -1,0 +1,126 @@
+//! Tokens on disk, for kubectl runs that follow each other. One file a token (0600, in a folder 0700), replaced whole.
+//!
+//! Nothing in here is believed more than it must be: what cannot be read, was not written by us or has ended is fetched
+//! again.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use ambient::Time;
+
+use crate::error::Error;
+use crate::issued::Issued;
+use crate::key::Key;
+
+/// A folder of tokens.
+#[derive(Debug, Clone)]
+pub struct Cache {
+    folder: PathBuf,
+}
+
+impl Cache {
+    /// Opens a folder and makes it if it is not there.
+    ///
+    /// # Errors
+    /// [`Error::Cache`]: it cannot be made, or others may write into it and so choose which token is used.
+    pub fn open(folder: impl Into<PathBuf>) -> Result<Self, Error> {
+        let folder = folder.into();
+        let failed = |reason: String| Error::Cache { path: folder.clone(), reason };
+        private_folder().create(&folder).map_err(|e| failed(e.to_string()))?;
+        let found = std::fs::metadata(&folder).map_err(|e| failed(e.to_string()))?;
+        if !found.is_dir() {
+            return Err(failed("it is no folder".into()));
+        }
+        if is_writable_by_others(&found) {
+            return Err(failed("other users may write there; take the right away (chmod 700)".into()));
+        }
+        Ok(Self { folder })
+    }
+
+    /// The token under `key`, if it may still be handed out.
+    pub(crate) fn load(&self, key: &Key, now: Time) -> Option<Issued> {
+        read(&self.entry(key)).filter(|issued| issued.is_fresh(now))
+    }
+
+    /// Keeps a token and forgets those that have ended. One that does not say when it ends is not kept.
+    pub(crate) fn store(&self, key: &Key, issued: &Issued, now: Time) -> Result<(), Error> {
+        let Some(text) = issued.to_kept().map(zeroize::Zeroizing::new) else { return Ok(()) };
+        let (entry, part) = (self.entry(key), self.folder.join(format!("{}.part", key.as_str())));
+        let replace = || -> io::Result<()> {
+            match std::fs::remove_file(&part) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                _ => {}
+            }
+            let mut file = private_file().write(true).create_new(true).open(&part)?;
+            file.write_all(text.as_bytes())?;
+            std::fs::rename(&part, &entry)
+        };
+        replace().map_err(|e| Error::Cache { path: entry.clone(), reason: e.to_string() })?;
+        self.forget_ended(now);
+        Ok(())
+    }
+
+    /// The file whose lock says that somebody is fetching. Shared by a 256th of all keys: lock files cannot be
+    /// removed safely, so there must not be one for every token there ever was.
+    pub(crate) fn lock_file(&self, key: &Key) -> io::Result<File> {
+        let path = self.folder.join(format!("{}.lock", key.bucket()));
+        private_file().read(true).write(true).create(true).truncate(false).open(path)
+    }
+
+    /// The folder.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn entry(&self, key: &Key) -> PathBuf {
+        self.folder.join(format!("{}.json", key.as_str()))
+    }
+
+    /// Every CI run is another subject, so ended entries would pile up.
+    fn forget_ended(&self, now: Time) {
+        let Ok(entries) = std::fs::read_dir(&self.folder) else { return };
+        for entry in entries.flatten().take(MOST_LOOKED_AT) {
+            let path = entry.path();
+            let ours = path.extension().is_some_and(|end| end == "json");
+            if ours && read(&path).is_some_and(|kept| kept.expires.is_some_and(|expires| expires < now)) {
+                let _ = std::fs::remove_file(&path);
+            }
+        }
+    }
+}
+
+fn read(path: &Path) -> Option<Issued> {
+    let mut text = zeroize::Zeroizing::new(Vec::new());
+    File::open(path).ok()?.take(MOST_KEPT).read_to_end(&mut text).ok()?;
+    Issued::from_kept(&text)
+}
+
+fn private_folder() -> DirBuilder {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+}
+
+fn private_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+#[cfg(unix)]
+fn is_writable_by_others(folder: &std::fs::Metadata) -> bool {
+    std::os::unix::fs::PermissionsExt::mode(&folder.permissions()) & 0o022 != 0
+}
+
+/// Elsewhere a user's folders are private by inheritance.
+#[cfg(not(unix))]
+fn is_writable_by_others(_: &std::fs::Metadata) -> bool {
+    false
+}
+
+const MOST_KEPT: u64 = 1 << 20;
+const MOST_LOOKED_AT: usize = 1000;

@@ -1,0 +1,103 @@
+//! What a cached token is filed under: a hash of everything that the answer depends on.
+//!
+//! No secret is part of it in the clear, and the client's secret not at all: another secret for the same client gets
+//! the same token or none.
+
+use aws_lc_rs::digest::{Context, SHA256};
+
+use crate::ask::{Ask, Endpoint};
+use crate::subject::Subject;
+
+/// The name of a cache entry, in lower-case hexadecimal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Key(String);
+
+impl Key {
+    pub(crate) fn of(ask: &Ask, subject: &Subject) -> Self {
+        let mut hash = Hash(Context::new(&SHA256));
+        hash.text("obol token cache 1");
+        match &ask.endpoint {
+            Endpoint::Issuer(issuer) => hash.text("issuer").text(issuer),
+            Endpoint::Token(url) => hash.text("token endpoint").text(url.as_str()),
+        };
+        hash.list(ask.client.id.as_slice());
+        hash.text(&ask.subject_token_type).list(ask.requested_token_type.as_slice());
+        hash.list(&ask.audience).list(&ask.resource).list(&ask.scope).list(ask.connector_id.as_slice());
+        hash.text(&subject.identity);
+        let digest = hash.0.finish();
+        Self(digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The first byte, for what is shared among entries.
+    pub(crate) fn bucket(&self) -> &str {
+        self.0.get(..2).unwrap_or("00")
+    }
+}
+
+struct Hash(Context);
+
+impl Hash {
+    /// Every text goes in with its length, so that no two sequences of texts look the same.
+    fn text(&mut self, text: &str) -> &mut Self {
+        self.0.update(&u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
+        self.0.update(text.as_bytes());
+        self
+    }
+
+    fn list(&mut self, texts: &[String]) -> &mut Self {
+        self.0.update(&u64::try_from(texts.len()).unwrap_or(u64::MAX).to_be_bytes());
+        for text in texts {
+            self.text(text);
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ambient::Secret;
+
+    use super::*;
+    use crate::ask::ClientAuth;
+
+    #[test]
+    fn everything_that_matters_counts_and_secrets_do_not() {
+        let subject = |token: &str| Subject::new(&Secret::from(token), "a test").unwrap();
+        let ask = Ask {
+            endpoint: Endpoint::Issuer("https://o.example".into()),
+            client: ClientAuth { id: Some("c".into()), secret: Some(Secret::from("s")) },
+            subject_token_type: "urn:s".into(),
+            requested_token_type: None,
+            audience: vec!["a".into(), "b".into()],
+            resource: Vec::new(),
+            scope: Vec::new(),
+            connector_id: None,
+        };
+        let base = Key::of(&ask, &subject("one"));
+        assert_eq!(base.as_str().len(), 64);
+        let changes: [fn(&mut Ask); 9] = [
+            |ask| ask.endpoint = Endpoint::Issuer("https://p.example".into()),
+            |ask| ask.endpoint = Endpoint::Token("https://o.example".parse().unwrap()),
+            |ask| ask.client.id = None,
+            |ask| ask.subject_token_type = "urn:t".into(),
+            |ask| ask.requested_token_type = Some("urn:t".into()),
+            |ask| ask.audience = vec!["ab".into()],
+            |ask| (ask.audience, ask.resource) = (vec!["a".into()], vec!["b".into()]),
+            |ask| ask.scope = vec!["openid".into()],
+            |ask| ask.connector_id = Some("k".into()),
+        ];
+        for (at, change) in changes.iter().enumerate() {
+            let mut other = ask.clone();
+            change(&mut other);
+            assert_ne!(Key::of(&other, &subject("one")), base, "change {at}");
+        }
+        assert_ne!(Key::of(&ask, &subject("two")), base);
+        let mut other = ask;
+        other.client.secret = None;
+        assert_eq!(Key::of(&other, &subject("one")), base);
+    }
+}

@@ -1,0 +1,29 @@
+//! kubectl's side: getting a token by exchange, keeping it until shortly before it ends, explaining tokens.
+//!
+//! The command line is the binary's; here is what it asks for. Everything is handed in, so that a test can be the
+//! clock, the network and the other process.
+
+mod answer;
+mod ask;
+mod cache;
+mod discovery;
+mod error;
+mod flow;
+mod inspect;
+mod issued;
+mod key;
+mod lock;
+mod note;
+mod per_cluster;
+mod retry;
+mod subject;
+
+pub use ask::{Ask, ClientAuth, Endpoint, token_type_uri};
+pub use cache::Cache;
+pub use error::Error;
+pub use flow::{Exchanger, Lookup};
+pub use inspect::{Inspection, Unreadable, Unverified, verify};
+pub use issued::Issued;
+pub use note::Note;
+pub use per_cluster::{BadClusterConfig, ClusterConfig};
+pub use subject::{Subject, SubjectError, read_subject_file};

@@ -1,0 +1,286 @@
+//! A mapping that is being read: key by key, every fault written down, and at the end the keys that nobody asked for.
+
+use std::collections::HashMap;
+
+use crate::environment::Environment;
+use crate::fault::Faults;
+use crate::field::{Field, Section, anchor};
+use crate::near::nearest;
+use crate::node::{Entry, Node, Position, Value};
+use crate::path::Path;
+use crate::read::{Kind, Read};
+
+/// How the keys of a section are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyStyle {
+    /// As Go's JSON: without regard to case; an unknown key is a warning (an error if strict).
+    Dex,
+    /// To the letter; an unknown key is an error.
+    Ours,
+}
+
+/// A mapping that is being read. Ends with [`Fields::finish`].
+#[must_use = "call finish(), or unknown keys go unreported"]
+pub struct Fields<'f> {
+    path: Path,
+    at: Position,
+    keys: KeyStyle,
+    faults: &'f Faults,
+    left: Vec<Entry>,
+    asked: Vec<String>,
+}
+
+impl<'f> Fields<'f> {
+    /// Of a mapping its entries, of anything else none.
+    pub(crate) fn of(field: &Field<'f>) -> Self {
+        let left = match &field.node.value {
+            Value::Map(entries) => entries.to_vec(),
+            _ => Vec::new(),
+        };
+        let Field { path, at, keys, faults, .. } = field.clone();
+        let mut fields = Self { path, at, keys, faults, left, asked: Vec::new() };
+        if keys == KeyStyle::Dex {
+            fields.refuse_twins();
+        }
+        fields
+    }
+
+    /// The value of `key`, if there is one and it can be read.
+    pub fn optional<T: Read>(&mut self, key: &str) -> Option<T> {
+        self.know(key, T::KIND, false);
+        match self.found(key) {
+            Some(field) => T::read(&field),
+            None => self.rehearse(key),
+        }
+    }
+
+    /// The value of `key`; its absence is a fault.
+    pub fn required<T: Read>(&mut self, key: &str) -> Option<T> {
+        self.know(key, T::KIND, true);
+        match self.found(key) {
+            Some(field) => T::read(&field),
+            None => {
+                self.missing(key, "add it");
+                self.rehearse(key)
+            }
+        }
+    }
+
+    /// The value of `key`, or `default`.
+    pub fn or<T: Read>(&mut self, key: &str, default: T) -> T {
+        self.optional(key).unwrap_or(default)
+    }
+
+    /// The value of `key`, or its type's default: no elements, false, the empty string.
+    pub fn or_default<T: Read + Default>(&mut self, key: &str) -> T {
+        self.optional(key).unwrap_or_default()
+    }
+
+    /// The value of `key`, which must be one of the words in `table`.
+    pub fn one_of<T: Copy>(&mut self, key: &str, table: &[(&'static str, T)]) -> Option<T> {
+        self.know(key, Kind::Word, false);
+        self.found(key)?.one_of(table)
+    }
+
+    /// The elements of the list under `key`, for readings that need more than a [`Read`].
+    pub fn elements(&mut self, key: &str) -> Vec<Field<'f>> {
+        self.know(key, Kind::List(&Kind::Section), false);
+        self.found(key)
+            .unwrap_or_else(|| self.at_key(key, self.at, Node::null()))
+            .elements()
+            .unwrap_or_default()
+    }
+
+    /// The user's keys under `key` and their values, for readings that need more than a [`Read`].
+    pub fn entries(&mut self, key: &str) -> Vec<(String, Field<'f>)> {
+        self.know(key, Kind::Map(&Kind::Section), false);
+        self.found(key)
+            .unwrap_or_else(|| self.at_key(key, self.at, Node::null()))
+            .entries()
+            .unwrap_or_default()
+    }
+
+    /// The mapping under `key`, to be read; an empty one if it is absent, so that its defaults stand in one place.
+    pub fn group(&mut self, key: &str) -> Self {
+        self.know(key, Kind::Section, false);
+        self.found(key).unwrap_or_else(|| self.absent(key)).group()
+    }
+
+    /// The mapping under `key`, to be read, if it is there.
+    pub fn optional_group(&mut self, key: &str) -> Option<Self> {
+        self.know(key, Kind::Section, false);
+        let rehearsed = self.faults.is_rehearsal().then(|| self.absent(key));
+        self.found(key).or(rehearsed).map(|field| field.group())
+    }
+
+    /// The value under `key` unread, for its owner; an empty mapping if it is absent.
+    pub fn section(&mut self, key: &str) -> Section {
+        self.know(key, Kind::Section, false);
+        self.found(key).unwrap_or_else(|| self.absent(key)).section()
+    }
+
+    /// The value of `key`, or of the environment variable that `env_key` names (`secret`, `secretEnv`). Both at once, and
+    /// a variable that is unset or empty, are faults: an empty secret must never come about by accident.
+    pub fn direct_or_env<T: Read + From<String>>(
+        &mut self,
+        key: &str,
+        env_key: &str,
+        environment: &Environment,
+    ) -> Option<T> {
+        let both = self.has(key) && self.has(env_key);
+        let direct = self.optional(key);
+        self.know(env_key, Kind::String, false);
+        let Some(field) = self.found(env_key) else { return direct };
+        if both {
+            field.error(format!("is given beside {key}"), "keep one of the two");
+            return None;
+        }
+        let name = field.string()?;
+        let value = environment.get(&name).filter(|value| !value.is_empty());
+        if value.is_none() {
+            let what = format!("names the environment variable {name:?}, which is not set or empty");
+            field.error(what, format!("set it, or write {key}"));
+        }
+        value.map(|value| T::from(value.to_owned()))
+    }
+
+    /// Accepts `old` as another spelling of `key`, with a warning. To be called before `key` is read.
+    pub fn spelling(&mut self, key: &str, old: &str) {
+        let Some(index) = self.find(old) else { return };
+        if let Some(entry) = self.left.get_mut(index) {
+            let at = entry.at;
+            entry.key = key.into();
+            self.faults.warning(&self.path.key(old), at, "is an old spelling", format!("write {key}"));
+        }
+        self.refuse_twins();
+    }
+
+    /// Accepts keys that have no effect yet; those that are written are gathered for one warning
+    /// ([`Faults::unsupported`]).
+    pub fn unsupported(&mut self, keys: &[&str]) {
+        for key in keys {
+            self.know(key, Kind::Unsupported, false);
+            if let Some(field) = self.found(key) {
+                self.faults.add_unsupported(&field.path);
+            }
+        }
+    }
+
+    /// The value of `key`, null counting as absent, for readings that need more than a [`Read`].
+    pub fn take(&mut self, key: &str) -> Option<Field<'f>> {
+        self.know(key, Kind::Any, false);
+        let rehearsed = self.faults.is_rehearsal() && self.path.pattern().len() < REHEARSED;
+        self.found(key).or_else(|| rehearsed.then(|| self.absent(key)))
+    }
+
+    /// Whether `key` is there, not null, and unread.
+    pub fn has(&self, key: &str) -> bool {
+        self.find(key).and_then(|index| self.left.get(index)).is_some_and(|entry| !entry.node.is_null())
+    }
+
+    /// Whether `key` is there and unread, even with nothing behind it: for sections whose presence restricts, which
+    /// must not be lifted by an empty value.
+    pub fn is_written(&self, key: &str) -> bool {
+        self.find(key).is_some()
+    }
+
+    /// Where the mapping stands.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes down an error about the mapping as a whole.
+    pub fn error(&self, what: impl Into<String>, instead: impl Into<String>) {
+        self.faults.error(&self.path, self.at, what, instead);
+    }
+
+    /// Writes down a warning about the mapping as a whole.
+    pub fn warning(&self, what: impl Into<String>, instead: impl Into<String>) {
+        self.faults.warning(&self.path, self.at, what, instead);
+    }
+
+    /// Writes down that `key` should be there.
+    pub fn missing(&self, key: &str, instead: impl Into<String>) {
+        self.faults.error(&self.path.key(key), self.at, "is missing", instead);
+    }
+
+    /// Where the faults go.
+    pub fn faults(&self) -> &'f Faults {
+        self.faults
+    }
+
+    /// Reports every key that nobody asked for.
+    pub fn finish(self) {
+        for entry in &self.left {
+            if self.faults.is_full() {
+                break;
+            }
+            let near = nearest(&entry.key, self.asked.iter().map(String::as_str));
+            let instead =
+                near.map_or_else(|| String::from("remove it"), |near| format!("did you mean {near}?"));
+            let path = self.path.key(&entry.key);
+            if self.keys == KeyStyle::Ours || self.faults.is_strict() {
+                self.faults.error(&path, entry.at, "is not a known key", instead);
+            } else {
+                self.faults.warning(&path, entry.at, "is not a known key and has no effect", instead);
+            }
+        }
+    }
+
+    fn found(&mut self, key: &str) -> Option<Field<'f>> {
+        if !self.asked.iter().any(|asked| asked == key) {
+            self.asked.push(key.to_owned());
+        }
+        let entry = self.find(key).map(|index| self.left.remove(index))?;
+        if entry.node.is_null() {
+            return None;
+        }
+        Some(self.at_key(key, entry.at, entry.node))
+    }
+
+    fn know(&self, key: &str, kind: Kind, required: bool) {
+        self.faults.know(self.path.key(key).pattern(), kind, required);
+    }
+
+    fn at_key(&self, key: &str, at: Position, node: Node) -> Field<'f> {
+        Field { path: self.path.key(key), at: anchor(&node, at), node, keys: self.keys, faults: self.faults }
+    }
+
+    fn absent(&self, key: &str) -> Field<'f> {
+        self.at_key(key, self.at, Node::empty(self.at))
+    }
+
+    fn rehearse<T: Read>(&self, key: &str) -> Option<T> {
+        if self.faults.is_rehearsal() && self.path.pattern().len() < REHEARSED {
+            T::read(&self.absent(key));
+        }
+        None
+    }
+
+    fn find(&self, key: &str) -> Option<usize> {
+        self.left.iter().position(|entry| match self.keys {
+            KeyStyle::Dex => entry.key.eq_ignore_ascii_case(key),
+            KeyStyle::Ours => &*entry.key == key,
+        })
+    }
+
+    /// Keys that differ only in case, or that became the same by an old spelling: of the two one would be lost.
+    fn refuse_twins(&mut self) {
+        let mut seen: HashMap<String, Position> = HashMap::new();
+        let (keys, faults, path) = (self.keys, self.faults, &self.path);
+        self.left.retain(|entry| {
+            let folded = match keys {
+                KeyStyle::Dex => entry.key.to_ascii_lowercase(),
+                KeyStyle::Ours => entry.key.to_string(),
+            };
+            let Some(first) = seen.insert(folded.clone(), entry.at) else { return true };
+            let what = format!("holds the key {:?} twice, first on line {}", entry.key, first.line);
+            faults.error(path, entry.at, what, "remove one; case makes no difference here");
+            seen.insert(folded, first);
+            false
+        });
+    }
+}
+
+/// A pattern longer than this means a type that contains itself.
+const REHEARSED: usize = 300;

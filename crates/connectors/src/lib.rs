@@ -1,0 +1,225 @@
+//! Upstreams: one file (or folder) a kind, and [`KINDS`] is the table of them.
+//!
+//! Reading a configuration opens no connection: what a connector needs to know of its upstream it learns at first use,
+//! or in the background once [`provider::connector::Connector::warm`] is called.
+
+mod context;
+mod jwt;
+mod key_source;
+mod kubernetes;
+mod local;
+mod mock_callback;
+mod oidc;
+mod root_ca;
+mod vouching;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use config::{Environment, Faults, Field, Fields, KeyStyle, Read, Section};
+use provider::connector::{Connector, Opened, SubjectAudiences};
+use wire::oauth::grant_type;
+
+pub use context::Context;
+
+/// A kind of connector.
+#[derive(Debug)]
+pub struct Kind {
+    /// What `connectors[].type` calls it.
+    pub kind: &'static str,
+    /// How its keys are read: Dex's kinds as Dex does, ours to the letter.
+    keys: KeyStyle,
+    read: fn(&mut Fields<'_>, &Given<'_>) -> Option<Built>,
+    #[cfg_attr(not(test), expect(dead_code, reason = "a test compares the table with the folder"))]
+    file: &'static str,
+}
+
+/// Every kind that `connectors[]` may name. The password database is no kind: it comes with `enablePasswordDB`.
+pub const KINDS: &[Kind] = &[jwt::KIND, kubernetes::KIND, mock_callback::KIND, oidc::KIND];
+
+/// What a kind is given besides its keys.
+pub(crate) struct Given<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) environment: &'a Environment,
+    pub(crate) context: &'a Context,
+}
+
+/// What a kind makes of its keys.
+pub(crate) struct Built {
+    pub(crate) connector: Arc<dyn Connector>,
+    pub(crate) audiences: SubjectAudiences,
+}
+
+/// Reads `connectors`, `enablePasswordDB` and `staticPasswords`. What is wrong is in the faults.
+pub fn read(root: &mut Fields<'_>, environment: &Environment, context: &Context) -> Vec<Opened> {
+    let elements = root.elements("connectors");
+    let mut ids = HashSet::from([String::from(local::ID), String::from(OWN)]);
+    let mut opened: Vec<Opened> = Vec::with_capacity(elements.len() + 1);
+    for element in &elements {
+        opened.extend(entry(element, &mut ids, environment, context));
+    }
+    let database = local::read(root, environment);
+    if elements.is_empty() && database.is_none() {
+        root.missing("connectors", "name at least one upstream, or write enablePasswordDB: true");
+    }
+    opened.extend(database);
+    opened
+}
+
+/// Asks for every key of every kind, for the reference page ([`Faults::rehearsal`]).
+pub fn rehearse(faults: &Faults, context: &Context) {
+    let environment = Environment::default();
+    for kind in KINDS {
+        let given = Given { id: kind.kind, environment: &environment, context };
+        kind.build(&Section::empty(&format!("connectors[{}].config", kind.kind)), faults, &given);
+    }
+}
+
+/// One element of `connectors`.
+fn entry(
+    field: &Field<'_>,
+    ids: &mut HashSet<String>,
+    environment: &Environment,
+    context: &Context,
+) -> Option<Opened> {
+    let mut fields = field.group();
+    let kind = fields.required::<&Kind>("type");
+    let id = fields.required::<Id>("id");
+    let name: Option<String> = fields.required("name");
+    let grant_types: Vec<GrantType> = fields.or_default("grantTypes");
+    let section = fields.section("config").expanded(environment);
+    let faults = fields.faults();
+    fields.finish();
+    if let Some(Id(id)) = &id
+        && !ids.insert(id.clone())
+    {
+        let what =
+            if id == OWN || id == local::ID { "is reserved" } else { "is the id of another connector" };
+        field.error(format!("has the id {id:?}, which {what}"), "choose another id");
+    }
+    let given = Given { id: id.as_ref().map_or("", |id| &id.0), environment, context };
+    let built = kind?.build(&section, faults, &given)?;
+    Some(Opened {
+        id: Arc::from(id?.0),
+        kind: kind?.kind,
+        name: Arc::from(name?),
+        grant_types: grant_types.into_iter().map(|GrantType(name)| name.to_owned()).collect(),
+        audiences: built.audiences,
+        connector: built.connector,
+    })
+}
+
+impl Kind {
+    fn build(&self, section: &Section, faults: &Faults, given: &Given<'_>) -> Option<Built> {
+        let mut fields = section.fields(self.keys, faults);
+        let built = (self.read)(&mut fields, given);
+        fields.finish();
+        built
+    }
+}
+
+impl Read for &Kind {
+    const KIND: config::Kind = config::Kind::Word;
+
+    fn read(field: &Field<'_>) -> Option<Self> {
+        let word = field.string()?;
+        let found = KINDS.iter().find(|kind| kind.kind == word);
+        if found.is_none() {
+            let what = if NOT_YET.contains(&word.as_str()) { "is not there yet" } else { "is not known" };
+            let kinds: Vec<_> = KINDS.iter().map(|kind| kind.kind).collect();
+            field.error(format!("is {word:?}, which {what}"), format!("write one of {}", kinds.join(", ")));
+        }
+        found
+    }
+}
+
+/// The id of a connector: part of every `sub`, so it is not empty.
+struct Id(String);
+
+impl Read for Id {
+    const KIND: config::Kind = config::Kind::String;
+
+    fn read(field: &Field<'_>) -> Option<Self> {
+        let id = field.string()?;
+        if id.is_empty() {
+            field.error("is empty", "write a name that never changes: it is part of every sub");
+            return None;
+        }
+        Some(Self(id))
+    }
+}
+
+/// A grant type that a connector may be used for.
+struct GrantType(&'static str);
+
+impl Read for GrantType {
+    const KIND: config::Kind = config::Kind::Word;
+
+    fn read(field: &Field<'_>) -> Option<Self> {
+        field.one_of(&GRANT_TYPES.map(|name| (name, name))).map(Self)
+    }
+}
+
+/// As in Dex (dex.md 2.2).
+const GRANT_TYPES: [&str; 6] = [
+    grant_type::AUTHORIZATION_CODE,
+    grant_type::REFRESH_TOKEN,
+    grant_type::IMPLICIT,
+    grant_type::PASSWORD,
+    grant_type::DEVICE_CODE,
+    grant_type::TOKEN_EXCHANGE,
+];
+
+/// Dex's other kinds.
+const NOT_YET: &[&str] = &[
+    "keystone",
+    "mockPassword",
+    "ldap",
+    "gitea",
+    "github",
+    "gitlab",
+    "google",
+    "oauth",
+    "saml",
+    "samlExperimental",
+    "authproxy",
+    "linkedin",
+    "microsoft",
+    "bitbucket-cloud",
+    "openshift",
+    "atlassian-crowd",
+];
+
+/// The provider's own tokens come under this id.
+const OWN: &str = "self";
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    /// Files here that are no kind of their own.
+    const SHARED: &[&str] = &["lib", "context", "key_source", "local", "root_ca", "vouching"];
+
+    #[test]
+    fn every_file_is_a_row_of_the_table_and_has_its_tests() {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let stem = |path: &Path| path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let files = std::fs::read_dir(here.join("src")).unwrap().map(|entry| stem(&entry.unwrap().path()));
+        let files: BTreeSet<_> = files.filter(|stem| !SHARED.contains(&stem.as_str())).collect();
+        let rows: BTreeSet<_> = KINDS.iter().map(|kind| stem(Path::new(kind.file))).collect();
+        assert_eq!(files, rows);
+        for row in rows {
+            assert!(here.join(format!("tests/it/{row}.rs")).exists(), "{row} has no tests");
+        }
+    }
+
+    #[test]
+    fn a_kind_is_either_there_or_not_yet() {
+        let there = KINDS.iter().map(|kind| kind.kind);
+        assert!(there.clone().all(|kind| !NOT_YET.contains(&kind)));
+        assert_eq!(there.clone().collect::<BTreeSet<_>>().len(), there.count());
+    }
+}

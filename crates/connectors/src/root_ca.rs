@@ -1,0 +1,43 @@
+//! `rootCAs`: whom an upstream's certificate may be from, besides the machine's roots.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use config::{Field, Fields, Kind, Read};
+use outbound::{Protocols, Roots, Trust};
+
+/// One element of `rootCAs` as PEM: a file, base64 of PEM, or PEM (in this order, as in Dex).
+struct RootCa(Vec<u8>);
+
+/// Reads `rootCAs` and `insecureSkipVerify`.
+pub(crate) fn trust(fields: &mut Fields<'_>) -> Trust {
+    let certificates: Vec<RootCa> = fields.or_default("rootCAs");
+    let skip_verify = fields.or("insecureSkipVerify", false);
+    let mut pem = Vec::new();
+    for RootCa(one) in certificates {
+        pem.extend_from_slice(&one);
+        pem.push(b'\n');
+    }
+    let roots = if pem.is_empty() { Roots::System } else { Roots::SystemAnd(pem) };
+    Trust { roots, identity: None, skip_verify }
+}
+
+impl Read for RootCa {
+    const KIND: Kind = Kind::String;
+
+    fn read(field: &Field<'_>) -> Option<Self> {
+        let text = field.string()?;
+        let pem = std::fs::read(&text)
+            .ok()
+            .or_else(|| STANDARD.decode(text.trim()).ok())
+            .unwrap_or_else(|| text.into_bytes());
+        let trial = Trust { roots: Roots::Only(pem.clone()), ..Trust::default() };
+        match trial.client_config(Protocols::Both) {
+            Ok(_) => Some(Self(pem)),
+            Err(error) => {
+                let instead = "write the path of a PEM file that can be read, PEM, or base64 of PEM";
+                field.error(format!("cannot be used ({error})"), instead);
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Values of a running expression. Claims are read where they lie: strings, lists and maps borrow from them.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use wire::json;
+
+use crate::ast::Literal;
+
+/// A value that borrows from the claims or the program where it can.
+#[derive(Debug, Clone, Default)]
+pub enum Value<'a> {
+    /// `null`
+    #[default]
+    Null,
+    /// `true` or `false`
+    Bool(bool),
+    /// An integer.
+    Int(i64),
+    /// A floating-point number.
+    Double(f64),
+    /// Text.
+    Str(Cow<'a, str>),
+    /// A list.
+    List(List<'a>),
+    /// A map or object.
+    Map(Map<'a>),
+}
+
+/// A list, of the claims or built.
+#[derive(Debug, Clone)]
+pub enum List<'a> {
+    /// An array of the claims.
+    Json(&'a [json::Value]),
+    /// Strings of the host.
+    Strings(&'a [String]),
+    /// Built by the expression.
+    Built(Arc<Vec<Value<'a>>>),
+}
+
+/// A map, of the claims or built.
+#[derive(Debug, Clone)]
+pub enum Map<'a> {
+    /// An object of the claims.
+    Json(&'a json::Object),
+    /// Built by the expression or the host; few entries, so they are searched one by one.
+    Built(Arc<Vec<(Value<'a>, Value<'a>)>>),
+}
+
+impl<'a> Value<'a> {
+    /// An object made by the host, such as Kubernetes' `user`.
+    pub fn object(fields: impl IntoIterator<Item = (&'a str, Self)>) -> Self {
+        let entries = fields.into_iter().map(|(name, value)| (Value::from(name), value)).collect();
+        Self::Map(Map::Built(Arc::new(entries)))
+    }
+
+    /// The string, if it is one.
+    pub fn as_str(&self) -> Option<&str> {
+        if let Self::Str(text) = self { Some(text) } else { None }
+    }
+
+    /// The kind, in CEL's words.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "bool",
+            Self::Int(_) => "int",
+            Self::Double(_) => "double",
+            Self::Str(_) => "string",
+            Self::List(_) => "list",
+            Self::Map(_) => "map",
+        }
+    }
+
+    /// As JSON, if JSON can say it: numbers are finite, keys are strings, nesting is at most
+    /// [`json::MAX_DEPTH`].
+    pub fn to_json(&self) -> Option<json::Value> {
+        self.to_json_within(json::MAX_DEPTH)
+    }
+
+    fn to_json_within(&self, depth: usize) -> Option<json::Value> {
+        Some(match self {
+            Self::Null => json::Value::Null,
+            Self::Bool(b) => json::Value::Bool(*b),
+            Self::Int(i) => json::Value::Int(*i),
+            Self::Double(d) => json::Value::Float(Some(*d).filter(|d| d.is_finite())?),
+            Self::Str(text) => json::Value::Str(text.as_ref().to_owned()),
+            Self::List(list) => {
+                let depth = depth.checked_sub(1)?;
+                json::Value::List(list.iter().map(|item| item.to_json_within(depth)).collect::<Option<_>>()?)
+            }
+            Self::Map(map) => {
+                let depth = depth.checked_sub(1)?;
+                let member = |(key, value): (Value<'_>, Value<'_>)| {
+                    Some((key.as_str()?.to_owned(), value.to_json_within(depth)?))
+                };
+                json::Value::Object(json::Object::from_members(
+                    map.iter().map(member).collect::<Option<_>>()?,
+                )?)
+            }
+        })
+    }
+}
+
+impl<'a> List<'a> {
+    /// How many items.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Json(items) => items.len(),
+            Self::Strings(items) => items.len(),
+            Self::Built(items) => items.len(),
+        }
+    }
+
+    /// Whether it is `[]`.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// One item.
+    pub fn get(&self, at: usize) -> Option<Value<'a>> {
+        match self {
+            Self::Json(items) => items.get(at).map(Value::from),
+            Self::Strings(items) => items.get(at).map(|text| Value::from(text.as_str())),
+            Self::Built(items) => items.get(at).cloned(),
+        }
+    }
+
+    /// All items.
+    pub fn iter(&self) -> impl Iterator<Item = Value<'a>> + '_ {
+        (0..self.len()).filter_map(|at| self.get(at))
+    }
+}
+
+impl<'a> Map<'a> {
+    /// How many entries.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Json(object) => object.len(),
+            Self::Built(entries) => entries.len(),
+        }
+    }
+
+    /// Whether it is `{}`.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The value under a string key.
+    pub fn field(&self, name: &str) -> Option<Value<'a>> {
+        match self {
+            Self::Json(object) => object.get(name).map(Value::from),
+            Self::Built(entries) => {
+                entries.iter().find(|(key, _)| key.as_str() == Some(name)).map(|(_, value)| value.clone())
+            }
+        }
+    }
+
+    /// All entries.
+    pub fn iter(&self) -> Box<dyn Iterator<Item = (Value<'a>, Value<'a>)> + '_> {
+        match self {
+            Self::Json(object) => {
+                let object: &'a json::Object = object;
+                Box::new(object.iter().map(|(name, value)| (Value::from(name), Value::from(value))))
+            }
+            Self::Built(entries) => Box::new(entries.iter().cloned()),
+        }
+    }
+}
+
+impl<'a> From<&'a json::Value> for Value<'a> {
+    fn from(value: &'a json::Value) -> Self {
+        match value {
+            json::Value::Null => Self::Null,
+            json::Value::Bool(b) => Self::Bool(*b),
+            json::Value::Int(i) => Self::Int(*i),
+            json::Value::Float(d) => Self::Double(*d),
+            json::Value::Str(text) => Self::from(text.as_str()),
+            json::Value::List(items) => Self::List(List::Json(items)),
+            json::Value::Object(object) => Self::from(object),
+        }
+    }
+}
+
+impl<'a> From<&'a json::Object> for Value<'a> {
+    fn from(object: &'a json::Object) -> Self {
+        Self::Map(Map::Json(object))
+    }
+}
+
+impl<'a> From<&'a Literal> for Value<'a> {
+    fn from(literal: &'a Literal) -> Self {
+        match literal {
+            Literal::Null => Self::Null,
+            Literal::Bool(b) => Self::Bool(*b),
+            Literal::Int(i) => Self::Int(*i),
+            Literal::Double(d) => Self::Double(*d),
+            Literal::Str(text) => Self::from(text.as_str()),
+        }
+    }
+}
+
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Str(Cow::Borrowed(text))
+    }
+}
+
+impl From<String> for Value<'_> {
+    fn from(text: String) -> Self {
+        Self::Str(Cow::Owned(text))
+    }
+}
+
+impl<'a> From<&'a [String]> for Value<'a> {
+    fn from(items: &'a [String]) -> Self {
+        Self::List(List::Strings(items))
+    }
+}
+
+impl<'a> From<Vec<Self>> for Value<'a> {
+    fn from(items: Vec<Self>) -> Self {
+        Self::List(List::Built(Arc::new(items)))
+    }
+}
+
+impl From<bool> for Value<'_> {
+    fn from(b: bool) -> Self {
+        Self::Bool(b)
+    }
+}
+
+impl From<i64> for Value<'_> {
+    fn from(i: i64) -> Self {
+        Self::Int(i)
+    }
+}

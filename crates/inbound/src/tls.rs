@@ -1,0 +1,217 @@
+//! The server's certificate: read from PEM, replaced while serving, never lost to a bad file.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use ambient::{Clock, Observer, Secret};
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::version::{TLS12, TLS13};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::listener::Event;
+
+/// TLS for a listener. Handshakes take the certificate that is current when they happen.
+pub struct ServerTls {
+    config: Arc<ServerConfig>,
+    current: Arc<Current>,
+}
+
+/// A certificate chain and its key, PEM.
+#[derive(Debug, Clone)]
+pub struct Pair {
+    /// The certificate, then its intermediates.
+    pub chain_pem: Vec<u8>,
+    /// The private key.
+    pub key_pem: Secret<Vec<u8>>,
+}
+
+/// Where a [`Pair`] is kept.
+#[derive(Debug, Clone)]
+pub struct PairFiles {
+    /// The certificate, then its intermediates.
+    pub chain: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+/// A TLS version. Older ones do not exist here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TlsVersion {
+    /// TLS 1.2
+    V1_2,
+    /// TLS 1.3
+    V1_3,
+}
+
+/// The versions that are spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Versions {
+    /// The lowest.
+    pub min: TlsVersion,
+    /// The highest.
+    pub max: TlsVersion,
+}
+
+/// A pair that cannot serve; the operator's fault.
+#[derive(Debug, thiserror::Error)]
+pub enum BadPair {
+    /// A file cannot be read.
+    #[error("{} cannot be read: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// No certificate in the chain.
+    #[error("the certificate file holds no PEM certificate that can be read")]
+    Chain,
+    /// No private key.
+    #[error("the key file holds no PEM private key that can be read")]
+    Key,
+    /// Key and certificate do not belong together, or cannot be used.
+    #[error("certificate and key cannot be used: {0}")]
+    Unusable(rustls::Error),
+    /// The lowest version is above the highest.
+    #[error("the lowest TLS version is above the highest")]
+    Versions,
+}
+
+#[derive(Debug)]
+struct Current(ArcSwap<CertifiedKey>);
+
+impl Default for Versions {
+    fn default() -> Self {
+        Self { min: TlsVersion::V1_2, max: TlsVersion::V1_3 }
+    }
+}
+
+impl ServerTls {
+    /// Serves `pair` in HTTP/2 and HTTP/1.1.
+    ///
+    /// # Errors
+    /// [`BadPair`]; see there.
+    pub fn new(pair: &Pair, versions: Versions) -> Result<Self, BadPair> {
+        let spoken = match (versions.min, versions.max) {
+            (TlsVersion::V1_2, TlsVersion::V1_2) => &[&TLS12][..],
+            (TlsVersion::V1_2, TlsVersion::V1_3) => &[&TLS13, &TLS12],
+            (TlsVersion::V1_3, TlsVersion::V1_3) => &[&TLS13],
+            (TlsVersion::V1_3, TlsVersion::V1_2) => return Err(BadPair::Versions),
+        };
+        let current = Arc::new(Current(ArcSwap::from_pointee(pair.read()?)));
+        let mut config = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(spoken)
+            .map_err(BadPair::Unusable)?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::clone(&current) as Arc<dyn ResolvesServerCert>);
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Self { config: Arc::new(config), current })
+    }
+
+    /// Serves `pair` from the next handshake on.
+    ///
+    /// # Errors
+    /// [`BadPair`]: nothing has changed.
+    pub fn replace(&self, pair: &Pair) -> Result<(), BadPair> {
+        self.current.0.store(Arc::new(pair.read()?));
+        Ok(())
+    }
+
+    /// Looks at the files again and again and takes over what changed, until it is dropped. Their content is compared and not
+    /// their times: Kubernetes swaps a symbolic link above them. `serving` is what is served now. Chain and key are replaced one
+    /// after the other by some; the pair that does not match in between is refused, and the next look finds them whole.
+    pub async fn follow(
+        self: Arc<Self>,
+        files: PairFiles,
+        serving: Pair,
+        clock: Arc<dyn Clock>,
+        observer: Arc<dyn Observer<Event>>,
+    ) {
+        let mut seen = Ok(serving);
+        loop {
+            clock.sleep(LOOK_AGAIN).await;
+            let found = files.read().map_err(|error| error.to_string());
+            if same(&found, &seen) {
+                continue;
+            }
+            let taken = match &found {
+                Ok(pair) => self.replace(pair).map_err(|error| error.to_string()),
+                Err(reason) => Err(reason.clone()),
+            };
+            observer.observe(&match taken {
+                Ok(()) => Event::PairReplaced,
+                Err(reason) => Event::PairRefused(reason),
+            });
+            seen = found;
+        }
+    }
+
+    pub(crate) fn config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.config)
+    }
+}
+
+impl PairFiles {
+    /// Reads both files.
+    ///
+    /// # Errors
+    /// [`BadPair::File`].
+    pub fn read(&self) -> Result<Pair, BadPair> {
+        let read = |path: &PathBuf| {
+            std::fs::read(path).map_err(|source| BadPair::File { path: path.clone(), source })
+        };
+        Ok(Pair { chain_pem: read(&self.chain)?, key_pem: Secret::new(read(&self.key)?) })
+    }
+}
+
+impl Pair {
+    fn read(&self) -> Result<CertifiedKey, BadPair> {
+        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&self.chain_pem)
+            .collect::<Result<_, _>>()
+            .map_err(|_| BadPair::Chain)?;
+        if chain.is_empty() {
+            return Err(BadPair::Chain);
+        }
+        let key = PrivateKeyDer::from_pem_slice(self.key_pem.expose()).map_err(|_| BadPair::Key)?;
+        CertifiedKey::from_der(chain, key, &provider()).map_err(BadPair::Unusable)
+    }
+}
+
+impl ResolvesServerCert for Current {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.load_full())
+    }
+}
+
+impl fmt::Debug for ServerTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ServerTls")
+    }
+}
+
+/// Whether two looks at the files saw the same; a fault that stays is reported once.
+fn same(one: &Result<Pair, String>, other: &Result<Pair, String>) -> bool {
+    match (one, other) {
+        (Ok(one), Ok(other)) => {
+            one.chain_pem == other.chain_pem && one.key_pem.expose() == other.key_pem.expose()
+        }
+        (Err(one), Err(other)) => one == other,
+        _ => false,
+    }
+}
+
+/// The one cryptography provider, handed over explicitly so that no global decides.
+fn provider() -> Arc<CryptoProvider> {
+    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
+    Arc::clone(PROVIDER.get_or_init(|| Arc::new(aws_lc_rs::default_provider())))
+}
+
+const LOOK_AGAIN: Duration = Duration::from_secs(10);

@@ -1,0 +1,45 @@
+//! The table of commands. A new one is one file with `Args` and `Args::run`, its `mod`, and one line in the table.
+
+mod check;
+mod completions;
+mod exchange;
+mod get_token;
+mod hash_password;
+mod inspect;
+mod proxy;
+mod serve;
+mod token_options;
+
+use crate::door::Door;
+
+/// Makes the enum that clap reads and the dispatch over it. What `--help` says of a command stands at its `Args`.
+macro_rules! commands {
+    ($($name:ident => $module:ident),* $(,)?) => {
+        /// Every command.
+        #[derive(Debug, clap::Subcommand)]
+        pub(crate) enum Command {
+            $($name(Box<$module::Args>),)*
+        }
+
+        impl Command {
+            /// Runs it.
+            pub(crate) fn run(self, door: &Door) -> anyhow::Result<()> {
+                match self {
+                    $(Self::$name(args) => (*args).run(door),)*
+                }
+            }
+        }
+    };
+}
+
+// In the order of `obol --help`.
+commands! {
+    Serve => serve,
+    Proxy => proxy,
+    GetToken => get_token,
+    Exchange => exchange,
+    Inspect => inspect,
+    Check => check,
+    HashPassword => hash_password,
+    Completions => completions,
+}

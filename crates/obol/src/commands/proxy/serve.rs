@@ -1,0 +1,170 @@
+//! Puts the proxy together and serves until it is told to stop.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use ambient::{Clock, Observer, Secret, SystemClock, Tasks};
+use anyhow::Context as _;
+use cluster::InCluster;
+use http::Request;
+use hyper::body::Incoming;
+use inbound::{Limits, Listener, PairFiles, Peer, ServerTls, Setting, Versions};
+use outbound::{Client, Dial, Identity, Options, Roots, TokenFile, Trust};
+use proxy::{Credential, Event, Probe, Proxy, Settings, Target, World};
+use token::{Audience, Expect, Keys, Pace, RemoteKeys, Source, Verifier};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Args;
+use super::log::Log;
+use crate::door::Door;
+
+pub(super) fn run(args: &Args, door: &Door) -> anyhow::Result<()> {
+    let _ = tracing_subscriber::fmt().with_writer(std::io::stderr).try_init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.context("cannot start the runtime")?.block_on(serve(args, door))
+}
+
+async fn serve(args: &Args, door: &Door) -> anyhow::Result<()> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let dial = Dial::new(Arc::clone(&clock));
+    let (tasks, tunnels, background) = (Tasks::default(), Tasks::default(), Tasks::default());
+    let keys = Arc::new(issuer_keys(args, &dial, &clock, &background)?);
+    let pace = Pace::default();
+    let probe = Arc::new(Probe::new(Arc::clone(&keys), pace.stale_for, Arc::clone(&clock)));
+    let expect = Expect::new(&*args.oidc_issuer_url, Audience::only(&*args.oidc_client_id)).algs(args.algs());
+    let settings = Settings {
+        verifier: Verifier::new(token::Trust::new(&*args.oidc_issuer_url), Keys::Remote(keys), expect),
+        mapping: args.mapping(),
+        allowed_groups: args.allow_reserved_groups.clone(),
+        mode: args.mode(),
+    };
+    let world = World {
+        clock: Arc::clone(&clock),
+        dial,
+        tunnels: tunnels.clone(),
+        observer: Arc::new(Log) as Arc<dyn Observer<Event>>,
+    };
+    let proxy = Arc::new(Proxy::new(settings, target(args, door, &clock)?, world)?);
+
+    let tls = follow_certificate(args, &clock, &background)?;
+    let plain = Setting {
+        tls: None,
+        limits: Limits::default(),
+        clock: Arc::clone(&clock),
+        tasks: tasks.clone(),
+        observer: Arc::new(Log),
+    };
+    // The probe outlives the proxy's listener: while that drains, it says so.
+    let setting = Setting { tls: Some(tls), ..plain.clone() };
+    let plain = Setting { tasks: background.clone(), ..plain };
+    let ports = (bind(args.secure_address()).await?, bind(args.probe_address()).await?);
+    door.print(&format!("serving on https://{}", ports.0.address()?))?;
+    door.print(&format!("probes on http://{}", ports.1.address()?))?;
+    let answering = Arc::clone(&probe);
+    let probes = tower::service_fn(move |request: Request<Incoming>| {
+        let answer = answering.answer(&request);
+        async move { Ok::<_, Infallible>(answer) }
+    });
+    background.spawn(ports.1.serve(probes, plain));
+    let keeping = Arc::clone(&probe);
+    background.spawn_until_stop(async move { keeping.keep_keys().await });
+    let requests = tower::service_fn(move |request: Request<Incoming>| {
+        let proxy = Arc::clone(&proxy);
+        async move {
+            let peer = peer(&request);
+            Ok::<_, Infallible>(proxy.answer(request, peer).await)
+        }
+    });
+    let drain = setting.limits.drain;
+    tasks.spawn(ports.0.serve(requests, setting));
+    probe.set_serving(true);
+
+    until_told().await?;
+    probe.set_serving(false);
+    tasks.stop();
+    tokio::select! {
+        ((), ()) = async { tokio::join!(tasks.ended(), tunnels.ended()) } => {}
+        () = clock.sleep(drain) => {}
+        told = until_told() => told?,
+    }
+    tunnels.stop();
+    background.stop();
+    Ok(())
+}
+
+/// Who connected; the listener always says.
+fn peer(request: &Request<Incoming>) -> IpAddr {
+    request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.address.ip())
+}
+
+fn issuer_keys(
+    args: &Args,
+    dial: &Dial,
+    clock: &Arc<dyn Clock>,
+    tasks: &Tasks,
+) -> anyhow::Result<RemoteKeys> {
+    let ca = args.oidc_ca_file.as_deref().map(read).transpose()?;
+    let fetch = Client::new(dial, Options { trust: Trust::only(ca), ..Options::default() })
+        .context("--oidc-ca-file cannot be used")?;
+    let source = Source::of_issuer(&args.oidc_issuer_url).context("--oidc-issuer-url is not a URL")?;
+    anyhow::ensure!(
+        args.oidc_issuer_url.starts_with("https://"),
+        crate::cli::Usage("--oidc-issuer-url must be https: keys that come by http are anybody's".into())
+    );
+    Ok(RemoteKeys::new(source, Pace::default(), Arc::new(fetch), Arc::clone(clock), tasks.clone()))
+}
+
+fn target(args: &Args, door: &Door, clock: &Arc<dyn Clock>) -> anyhow::Result<Target> {
+    let token_file =
+        |path: &Path| Credential::TokenFile(Arc::new(TokenFile::new(path.to_owned(), Arc::clone(clock))));
+    let Some(server) = args.server.clone() else {
+        let environment = &door.environment;
+        let pod = InCluster::from(Path::new(cluster::MOUNT), |name| environment.get(name).map(str::to_owned))
+            .context("without --server the proxy must run in a pod")?;
+        let credential = token_file(&pod.token);
+        return Ok(Target { server: pod.server, roots: Roots::Only(pod.ca_pem), credential });
+    };
+    let roots = match &args.certificate_authority {
+        Some(path) => Roots::Only(read(path)?),
+        None => Roots::System,
+    };
+    let credential = match (&args.token_file, &args.token, &args.client_certificate, &args.client_key) {
+        (Some(path), ..) => token_file(path),
+        (_, Some(token), ..) => Credential::Token(Secret::from(token.as_str())),
+        (_, _, Some(chain), Some(key)) => {
+            Credential::Certificate(Identity { chain_pem: read(chain)?, key_pem: Secret::new(read(key)?) })
+        }
+        // Only when callers go as they are: nothing of the proxy's is ever sent.
+        _ => Credential::Token(Secret::default()),
+    };
+    Ok(Target { server, roots, credential })
+}
+
+fn follow_certificate(args: &Args, clock: &Arc<dyn Clock>, tasks: &Tasks) -> anyhow::Result<Arc<ServerTls>> {
+    let files = PairFiles { chain: args.tls_cert_file.clone(), key: args.tls_private_key_file.clone() };
+    let pair = files.read()?;
+    let tls = Arc::new(ServerTls::new(&pair, Versions::default())?);
+    let log: Arc<dyn Observer<inbound::Event>> = Arc::new(Log);
+    tasks.spawn_until_stop(Arc::clone(&tls).follow(files, pair, Arc::clone(clock), log));
+    Ok(tls)
+}
+
+async fn bind(address: std::net::SocketAddr) -> anyhow::Result<Listener> {
+    Listener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
+}
+
+/// Resolves when the process is asked to end.
+async fn until_told() -> anyhow::Result<()> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! `obol serve`: the provider.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ambient::{SystemClock, SystemRandom, Tasks};
+use anyhow::Context as _;
+
+use crate::cli::Usage;
+use crate::compose::{self, Bound};
+use crate::configuration::{self, Surroundings};
+use crate::dev;
+use crate::door::Door;
+
+/// Serve the OpenID Connect provider and its token exchange.
+///
+/// CONFIG is a Dex configuration, or one of Obol's own; `obol check CONFIG` says what is wrong with it. With --dev no
+/// configuration is needed: everything is made up, kept in a temporary folder, and what to try next is printed.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  obol serve --dev\n  obol serve /etc/obol/config.yaml\n\nSIGTERM and SIGINT end it after what is under way."
+)]
+pub(crate) struct Args {
+    /// The configuration file (YAML)
+    #[arg(env = "OBOL_CONFIG", required_unless_present = "dev")]
+    config: Option<PathBuf>,
+    /// Serve on loopback with a made-up configuration
+    #[arg(long, conflicts_with = "config")]
+    dev: bool,
+    /// With --dev: the port; taken by somebody else, any free one
+    #[arg(long, default_value_t = 5556, requires = "dev", value_name = "PORT")]
+    port: u16,
+    /// Refuse keys that are not known instead of warning
+    #[arg(long, env = "DEX_CONFIG_DISALLOW_UNKNOWN_FIELDS")]
+    strict: bool,
+    /// Instead of web.http
+    #[arg(long, value_name = "ADDR")]
+    web_http_addr: Option<std::net::SocketAddr>,
+    /// Instead of telemetry.http
+    #[arg(long, value_name = "ADDR")]
+    telemetry_addr: Option<std::net::SocketAddr>,
+}
+
+impl Args {
+    pub(crate) fn run(self, door: &Door) -> anyhow::Result<()> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .context("cannot start the runtime")?;
+        runtime.block_on(self.serve(door))
+    }
+
+    async fn serve(self, door: &Door) -> anyhow::Result<()> {
+        let around = Surroundings {
+            clock: Arc::new(SystemClock::default()),
+            random: Arc::new(SystemRandom),
+            tasks: Tasks::default(),
+        };
+        stop_on_signals(&around.tasks)?;
+        if self.dev {
+            return dev::serve(self.port, door, around).await;
+        }
+        let path = self.config.ok_or_else(|| Usage("name a configuration file, or use --dev".into()))?;
+        let mut configuration = configuration::load(&path, &door.environment, &around, self.strict)?;
+        configuration.telemetry.logger.install();
+        configuration.web.listen.http = self.web_http_addr.or(configuration.web.listen.http);
+        configuration.telemetry.http = self.telemetry_addr.or(configuration.telemetry.http);
+        let bound = Bound::new(&configuration).await?;
+        compose::serve(bound, configuration, around).await
+    }
+}
+
+fn stop_on_signals(tasks: &Tasks) -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let group = tasks.clone();
+    tasks.spawn_until_stop(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        group.stop();
+    });
+    Ok(())
+}

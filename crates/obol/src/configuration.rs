@@ -1,0 +1,171 @@
+//! A configuration file, read whole: every crate decodes its own sections, and all faults come at once.
+
+#[cfg(test)]
+mod reference;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ambient::{Secret, SystemClock, SystemRandom, Tasks};
+use anyhow::Context as _;
+use config::{Environment, Faults, Fields, KeyStyle};
+use provider::connector::Opened;
+use provider::records::Sealing;
+
+use crate::telemetry;
+
+/// Everything a `serve` is told.
+pub(crate) struct Configuration {
+    pub(crate) provider: provider::settings::Settings,
+    pub(crate) connectors: Vec<Opened>,
+    pub(crate) storage: stores::Plan,
+    pub(crate) sealing: AtRest,
+    pub(crate) web: web::Settings,
+    pub(crate) telemetry: telemetry::Settings,
+}
+
+/// How secrets are kept at rest.
+pub(crate) enum AtRest {
+    /// Under a key.
+    Sealed(Sealing),
+    /// `sealing: none`.
+    Plain,
+    /// Nothing is said, and nothing else in the file is Obol's own: a Dex configuration.
+    Unsaid,
+    /// Nothing is said, in a configuration of our own.
+    Forgotten,
+}
+
+/// What connectors are opened with.
+pub(crate) struct Surroundings {
+    pub(crate) clock: Arc<SystemClock>,
+    pub(crate) random: Arc<SystemRandom>,
+    pub(crate) tasks: Tasks,
+}
+
+/// Reads a file. What is wrong is in `faults`; the value is there only if nothing is.
+pub(crate) fn read(
+    text: &str,
+    environment: &Environment,
+    around: &Surroundings,
+    faults: &Faults,
+) -> Option<Configuration> {
+    let section = config::parse(text, faults)?;
+    let mut root = section.fields(KeyStyle::Dex, faults);
+    let ours = OURS.iter().any(|key| root.is_written(key));
+    let sealing = sealing(&mut root, environment, ours);
+    let provider = provider::settings::Settings::read(&mut root, environment);
+    let web = web::Settings::read(&mut root);
+    let telemetry = telemetry::Settings::read(&mut root);
+    let mut storage = root.group("storage");
+    let plan = stores::decode(&mut storage, environment);
+    storage.finish();
+    let issuer =
+        provider.as_ref().map_or_else(|| Arc::from(""), |settings| Arc::clone(&settings.issuer.text));
+    let connectors = connectors::read(&mut root, environment, &context(issuer, around));
+    if let Some(policies) = provider.as_ref().and_then(|settings| settings.exchange.as_ref()) {
+        let ids: Vec<&str> = connectors.iter().map(|opened| &*opened.id).collect();
+        policies.check_connectors(&ids, faults);
+    }
+    root.unsupported(&["grpc", "sessions", "mfa"]);
+    root.finish();
+    if faults.has_errors() {
+        return None;
+    }
+    Some(Configuration { provider: provider?, connectors, storage: plan?, sealing, web, telemetry })
+}
+
+fn context(issuer: Arc<str>, around: &Surroundings) -> connectors::Context {
+    connectors::Context {
+        issuer,
+        clock: Arc::clone(&around.clock) as Arc<dyn ambient::Clock>,
+        random: Arc::clone(&around.random) as Arc<dyn ambient::Random>,
+        tasks: around.tasks.clone(),
+        dial: outbound::Dial::new(Arc::clone(&around.clock) as Arc<dyn ambient::Clock>),
+        mount: SERVICE_ACCOUNT.into(),
+    }
+}
+
+/// Reads a file from disk and prints what is wrong with it.
+pub(crate) fn load(
+    path: &Path,
+    environment: &Environment,
+    around: &Surroundings,
+    strict: bool,
+) -> anyhow::Result<Configuration> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let faults = if strict { Faults::strict() } else { Faults::new() };
+    let configuration = read(&text, environment, around, &faults);
+    report(path, &faults);
+    let errors = faults.errors().len();
+    configuration.with_context(|| {
+        format!("{} has {errors} fault{}; see above", path.display(), if errors == 1 { "" } else { "s" })
+    })
+}
+
+/// One line a fault, and one for everything that is accepted and not there yet.
+pub(crate) fn report(path: &Path, faults: &Faults) {
+    let mut lines: Vec<String> =
+        faults.all().iter().map(|fault| format!("{}:{fault}", path.display())).collect();
+    let unsupported = faults.unsupported();
+    if !unsupported.is_empty() {
+        lines.push(format!(
+            "{}: warning: not there yet and without effect: {}",
+            path.display(),
+            unsupported.join(", ")
+        ));
+    }
+    for line in lines {
+        crate::terminal::say(&line);
+    }
+}
+
+fn sealing(root: &mut Fields<'_>, environment: &Environment, ours: bool) -> AtRest {
+    if !root.is_written("sealing") {
+        return if ours { AtRest::Forgotten } else { AtRest::Unsaid };
+    }
+    let Some(field) = root.take("sealing") else { return AtRest::Forgotten };
+    if matches!(field.node().value, config::Value::Scalar(_)) {
+        if field.string().as_deref() != Some("none") {
+            field.error("is neither none nor a key", "write sealing: none, or keyFile or keyEnv below it");
+        }
+        return AtRest::Plain;
+    }
+    let mut fields = field.with_keys(KeyStyle::Ours).group();
+    let file: Option<String> = fields.optional("keyFile");
+    let variable: Option<String> = fields.optional("keyEnv");
+    let material = match (file, variable) {
+        (Some(path), None) => std::fs::read(&path)
+            .map_err(|e| fields.missing("keyFile", format!("{path} cannot be read: {e}")))
+            .ok(),
+        (None, Some(name)) => {
+            let value = environment.get(&name).map(|value| value.as_bytes().to_vec());
+            if value.is_none() {
+                fields.missing("keyEnv", format!("set the environment variable {name}"));
+            }
+            value
+        }
+        _ => {
+            fields.error("must name one key", "write keyFile or keyEnv");
+            None
+        }
+    };
+    let sealing = material.and_then(|material| {
+        let sealing = Sealing::from_material(&Secret::new(material), "records");
+        if sealing.is_none() {
+            fields.error(
+                "has a key that is too short",
+                "use at least 32 random bytes, e.g. from: openssl rand -base64 48",
+            );
+        }
+        sealing
+    });
+    fields.finish();
+    sealing.map_or(AtRest::Plain, AtRest::Sealed)
+}
+
+/// Where a pod finds its own credentials.
+const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+/// Top-level keys that no Dex configuration has.
+const OURS: [&str; 2] = ["tokenExchange", "sealing"];

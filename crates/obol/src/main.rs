@@ -1,0 +1,16 @@
+//! The program: reads the command line, runs one command, says in one line what went wrong.
+
+mod cli;
+mod commands;
+mod compose;
+mod configuration;
+mod dev;
+mod door;
+mod telemetry;
+mod terminal;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

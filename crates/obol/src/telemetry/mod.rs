@@ -1,0 +1,43 @@
+//! What operators see: logs, audit lines and metrics, all made from events.
+
+mod audit;
+mod health;
+mod logs;
+mod metrics;
+
+use std::net::SocketAddr;
+
+use config::{Fields, Read as _};
+
+pub(crate) use audit::Audit;
+pub(crate) use health::service;
+pub(crate) use logs::Logger;
+pub(crate) use metrics::Metrics;
+
+/// `telemetry` and `logger` (dex.md 2.2).
+pub(crate) struct Settings {
+    /// Where metrics and probes are served.
+    pub(crate) http: Option<SocketAddr>,
+    /// How logs are written.
+    pub(crate) logger: Logger,
+}
+
+impl Settings {
+    pub(crate) fn read(root: &mut Fields<'_>) -> Self {
+        let mut fields = root.group("telemetry");
+        let http = fields.take("http").and_then(|field| {
+            let text = String::read(&field)?;
+            let spelled = text
+                .strip_prefix(':')
+                .map_or_else(|| text.replace("localhost:", "127.0.0.1:"), |port| format!("0.0.0.0:{port}"));
+            let parsed = spelled.parse().ok();
+            if parsed.is_none() {
+                field.error("is not host:port", "write it as 127.0.0.1:5558");
+            }
+            parsed
+        });
+        fields.unsupported(&["enableProfiling"]);
+        fields.finish();
+        Self { http, logger: Logger::read(root.group("logger")) }
+    }
+}

@@ -1,0 +1,80 @@
+//! The person at the keyboard: prompts go to stderr, since stdout carries results.
+
+use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
+
+use anyhow::{Context as _, bail};
+use zeroize::Zeroizing;
+
+/// Whether somebody can be asked.
+pub(crate) fn is_interactive() -> bool {
+    std::io::stdin().is_terminal()
+}
+
+/// One line to whoever watches. Control characters in it (a server's words) drive no terminal.
+pub(crate) fn say(words: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", one_line(words));
+}
+
+/// Text that others wrote must not fake further lines or drive the terminal.
+pub(crate) fn one_line(text: &str) -> String {
+    let printable = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>();
+    printable.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Asks for a line that is not shown while it is typed.
+pub(crate) fn ask_silently(prompt: &str) -> anyhow::Result<Zeroizing<String>> {
+    let mut stderr = std::io::stderr();
+    let mut line = Zeroizing::new(String::new());
+    // Silent before the prompt: whoever answers it quickly must not see the answer.
+    let silence = Silence::begin()?;
+    write!(stderr, "{prompt}").and_then(|()| stderr.flush()).context("cannot prompt")?;
+    let read = std::io::stdin().lock().read_line(&mut line);
+    drop(silence);
+    let _ = writeln!(stderr);
+    if read.context("cannot read from the terminal")? == 0 {
+        bail!("nothing was typed");
+    }
+    Ok(without_line_end(&line))
+}
+
+/// Reads standard input whole, without the line end that `echo` and editors add.
+pub(crate) fn read_piped(most: u64) -> anyhow::Result<Zeroizing<String>> {
+    let mut text = Zeroizing::new(String::new());
+    let read = std::io::stdin().lock().take(most + 1).read_to_string(&mut text);
+    let read = read.context("standard input cannot be read as text")?;
+    if u64::try_from(read).is_ok_and(|read| read > most) {
+        bail!("standard input is longer than {most} bytes");
+    }
+    Ok(without_line_end(&text))
+}
+
+/// Several lines of our own for people, on stderr.
+pub(crate) fn tell(words: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{words}");
+}
+
+fn without_line_end(text: &str) -> Zeroizing<String> {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    Zeroizing::new(text.strip_suffix('\r').unwrap_or(text).to_owned())
+}
+
+/// The terminal without echo, until dropped.
+struct Silence(rustix::termios::Termios);
+
+impl Silence {
+    fn begin() -> anyhow::Result<Self> {
+        use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+        let before = tcgetattr(std::io::stdin()).context("cannot silence the terminal")?;
+        let mut silent = before.clone();
+        silent.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(std::io::stdin(), OptionalActions::Flush, &silent)
+            .context("cannot silence the terminal")?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Silence {
+    fn drop(&mut self) {
+        let _ = rustix::termios::tcsetattr(std::io::stdin(), rustix::termios::OptionalActions::Now, &self.0);
+    }
+}

@@ -1,0 +1,107 @@
+//! `docs/scenarios/gitlab-and-spiffe.md`, with issuers of the documented shapes: neither GitLab nor SPIRE can be had.
+
+use serde_json::{Value, json};
+use testkit::Issuer;
+use testkit::issuer::Route;
+
+use super::{Page, Place, Provider};
+use crate::run::{err, obol, out};
+
+struct Scene {
+    provider: Provider,
+    gitlab: Issuer,
+    spire: Issuer,
+}
+
+impl Scene {
+    async fn start() -> Self {
+        let place = Place::choose();
+        let (gitlab, spire) = (Issuer::start().await, Issuer::start().await);
+        let folder = tempfile::TempDir::new().unwrap();
+        let ca = |name: &str, issuer: &Issuer| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, issuer.ca_pem()).unwrap();
+            path
+        };
+        let page = Page::open("gitlab-and-spiffe.md")
+            .with("https://gitlab.example.com", gitlab.issuer())
+            .with("/etc/obol/gitlab-ca.pem", ca("gitlab.pem", &gitlab).display())
+            .with("https://spire.example.org/keys", spire.url(Route::Keys))
+            .with("/etc/obol/spire-ca.pem", ca("spire.pem", &spire).display());
+        let provider = Provider::start(page, place).await;
+        Self { provider, gitlab, spire }
+    }
+
+    /// The payload that an exchange of `token` gives, or what the command said.
+    fn exchange(&self, token: &str, connector: &str) -> Result<Value, String> {
+        let run = obol(&[
+            "exchange",
+            "--issuer",
+            &self.provider.issuer,
+            "--client-id",
+            "prod-cluster",
+            "--connector-id",
+            connector,
+            "--subject-token-env",
+            "OBOL_TOKEN",
+            "--subject-token-type",
+            "urn:ietf:params:oauth:token-type:jwt",
+            "--output",
+            "token",
+            "--certificate-authority",
+            self.provider.ca_file.to_str().unwrap(),
+        ])
+        .env("OBOL_TOKEN", token)
+        .output()
+        .unwrap();
+        if !run.status.success() {
+            return Err(err(&run).to_owned());
+        }
+        let payload = out(&run).trim().split('.').nth(1).and_then(wire::b64::decode).unwrap();
+        Ok(serde_json::from_slice(&payload).unwrap())
+    }
+}
+
+fn pipeline(issuer: &str, aud: &str, path: &str, protected: &str) -> Value {
+    json!({
+        "iss": issuer, "aud": aud, "sub": format!("project_path:{path}:ref_type:branch:ref:main"), "project_path": path,
+        "ref_protected": protected, "ref": "main", "ref_type": "branch", "pipeline_source": "push", "runner_id": 7,
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")] // the issuers answer while the command is waited for
+async fn a_pipeline_deploys_and_a_spiffe_workload_becomes_a_user() {
+    let scene = Scene::start().await;
+    let ours = scene.provider.issuer.clone();
+    let good = scene.gitlab.mint(pipeline(&scene.gitlab.issuer(), &ours, "platform/infra", "true"));
+    let claims = scene.exchange(&good, "gitlab").unwrap_or_else(|e| panic!("{e}\n{}", scene.provider.log()));
+    assert_eq!(claims["sub"], "gitlab:platform/infra");
+    assert_eq!(claims["groups"], json!(["deployers"]));
+    assert_eq!(claims["aud"], "prod-cluster");
+    assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 900);
+
+    let svid = scene.spire.mint(json!({"sub": "spiffe://example.org/reports", "aud": [ours]}));
+    let claims = scene.exchange(&svid, "spiffe").unwrap_or_else(|e| panic!("{e}\n{}", scene.provider.log()));
+    assert_eq!(claims["sub"], "spiffe://example.org/reports");
+    let log = scene.provider.log();
+    assert!(log.contains("policy=gitlab-deploys") && log.contains("policy=spiffe-reports"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")] // the issuers answer while the command is waited for
+async fn others_get_one_clear_error() {
+    let scene = Scene::start().await;
+    let (ours, gitlab) = (scene.provider.issuer.clone(), scene.gitlab.issuer());
+    let refused = [
+        scene.gitlab.mint(pipeline(&gitlab, &ours, "evil/infra", "true")),
+        scene.gitlab.mint(pipeline(&gitlab, &ours, "platform/infra", "false")),
+        scene.gitlab.mint(pipeline(&gitlab, "https://elsewhere.example", "platform/infra", "true")),
+        scene.spire.mint(pipeline(&gitlab, &ours, "platform/infra", "true")),
+        "not-a-token".to_owned(),
+    ];
+    for token in refused {
+        let said = scene.exchange(&token, "gitlab").unwrap_err();
+        assert!(said.contains("invalid_request") && said.lines().count() == 1, "{said}");
+    }
+    let foreign = scene.spire.mint(json!({"sub": "spiffe://other.org/reports", "aud": [ours]}));
+    assert!(scene.exchange(&foreign, "spiffe").unwrap_err().contains("invalid_request"));
+}

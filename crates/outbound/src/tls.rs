@@ -1,0 +1,197 @@
+//! Whom we believe to be who they say: TLS from our side.
+
+use std::sync::{Arc, OnceLock};
+
+use ambient::Secret;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+
+/// What a TLS client believes and shows.
+#[derive(Debug, Clone, Default)]
+pub struct Trust {
+    /// Whose certificates are believed.
+    pub roots: Roots,
+    /// The certificate that we show when asked for one.
+    pub identity: Option<Identity>,
+    /// Believe anybody (`insecureSkipVerify`). Warned about whenever such a configuration is made.
+    pub skip_verify: bool,
+}
+
+/// Whose certificates are believed. PEM bundles.
+#[derive(Debug, Clone, Default)]
+pub enum Roots {
+    /// The machine's.
+    #[default]
+    System,
+    /// The machine's and these.
+    SystemAnd(Vec<u8>),
+    /// These alone.
+    Only(Vec<u8>),
+}
+
+/// A client certificate.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The certificate, then its intermediates: PEM.
+    pub chain_pem: Vec<u8>,
+    /// The private key: PEM.
+    pub key_pem: Secret<Vec<u8>>,
+}
+
+/// What is offered in the handshake (ALPN).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Protocols {
+    /// HTTP/2, else HTTP/1.1.
+    #[default]
+    Both,
+    /// HTTP/1.1 alone: upgrades (SPDY, WebSocket) do not exist in HTTP/2.
+    Http1,
+    /// No ALPN: not HTTP.
+    Raw,
+}
+
+/// A trust configuration that cannot be used; the operator's fault.
+#[derive(Debug, thiserror::Error)]
+pub enum BadTrust {
+    /// Not PEM, or PEM that holds no certificate.
+    #[error("the CA bundle holds no certificate that can be read")]
+    NoCertificate,
+    /// One of the certificates is malformed.
+    #[error("a certificate of the CA bundle cannot be used: {0}")]
+    Certificate(rustls::Error),
+    /// Certificate and key are unreadable or do not belong together.
+    #[error("the client certificate cannot be used: {0}")]
+    Identity(String),
+    /// No cipher suites for the protocol versions.
+    #[error("TLS cannot be set up: {0}")]
+    Setup(rustls::Error),
+}
+
+impl Trust {
+    /// Trusts the machine's roots, or only those of `pem` if there is one.
+    pub fn only(pem: Option<Vec<u8>>) -> Self {
+        Self { roots: pem.map_or(Roots::System, Roots::Only), ..Self::default() }
+    }
+
+    /// The rustls configuration for it.
+    ///
+    /// # Errors
+    /// [`BadTrust`]: a bundle, certificate or key that cannot be used.
+    pub fn client_config(&self, protocols: Protocols) -> Result<Arc<ClientConfig>, BadTrust> {
+        let builder = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(BadTrust::Setup)?;
+        let builder = if self.skip_verify {
+            tracing::warn!(
+                "a TLS client is configured with insecureSkipVerify: anybody can pose as its peer"
+            );
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider())))
+        } else {
+            builder.with_root_certificates(self.roots.store()?)
+        };
+        let mut config = match &self.identity {
+            None => builder.with_no_client_auth(),
+            Some(identity) => {
+                let (chain, key) = identity.read()?;
+                builder.with_client_auth_cert(chain, key).map_err(|e| BadTrust::Identity(e.to_string()))?
+            }
+        };
+        config.alpn_protocols = match protocols {
+            Protocols::Both => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+            Protocols::Http1 => vec![b"http/1.1".to_vec()],
+            Protocols::Raw => Vec::new(),
+        };
+        Ok(Arc::new(config))
+    }
+}
+
+impl Roots {
+    fn store(&self) -> Result<Arc<RootCertStore>, BadTrust> {
+        let (mut store, pem) = match self {
+            Self::System => return Ok(system_roots()),
+            Self::SystemAnd(pem) => (RootCertStore::clone(&system_roots()), pem),
+            Self::Only(pem) => (RootCertStore::empty(), pem),
+        };
+        let mut found = false;
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            let certificate = certificate.map_err(|_| BadTrust::NoCertificate)?;
+            store.add(certificate).map_err(BadTrust::Certificate)?;
+            found = true;
+        }
+        if found { Ok(Arc::new(store)) } else { Err(BadTrust::NoCertificate) }
+    }
+}
+
+impl Identity {
+    fn read(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), BadTrust> {
+        let chain = CertificateDer::pem_slice_iter(&self.chain_pem)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|e| BadTrust::Identity(e.to_string()))?;
+        let key = PrivateKeyDer::from_pem_slice(self.key_pem.expose())
+            .map_err(|_| BadTrust::Identity("its key is not a PEM private key".into()))?;
+        Ok((chain, key))
+    }
+}
+
+/// The verifier of `insecureSkipVerify`: the handshake's signatures are checked, the certificate is not.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// The machine's roots, read once per process and shared: they are the largest thing a client would hold.
+fn system_roots() -> Arc<RootCertStore> {
+    static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
+    Arc::clone(ROOTS.get_or_init(|| {
+        let mut store = RootCertStore::empty();
+        store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if store.is_empty() {
+            tracing::warn!(
+                "this machine has no trusted root certificates: https works only where a CA is configured"
+            );
+        }
+        Arc::new(store)
+    }))
+}
+
+/// The one cryptography provider, handed over explicitly so that no global decides.
+fn provider() -> Arc<CryptoProvider> {
+    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
+    Arc::clone(PROVIDER.get_or_init(|| Arc::new(aws_lc_rs::default_provider())))
+}

@@ -1,0 +1,132 @@
+//! RFC 6749 section 6 with rotation (RFC 9700 section 4.14). The upstream is asked and the tokens are signed before
+//! anything changes, so that an outage costs nobody a session; then one compare-and-replace rotates.
+
+use std::sync::Arc;
+
+use ambient::{BoxFuture, Secret};
+use wire::dex::Pair;
+use wire::form::Form;
+use wire::oauth::{ErrorCode, grant_type};
+
+use super::authorization_code::proof;
+use super::{Demands, Grant, end};
+use crate::Cx;
+use crate::clients::Client;
+use crate::connector::{Connector, Hints, Refresh, SignedIn, UpstreamError};
+use crate::error::{Error, Fault, Refusal};
+use crate::issue::{Proof, Spend};
+use crate::records::grant::{self, Refreshed};
+use crate::records::{Change, Stamped};
+use crate::scope::{GROUPS, Scopes};
+
+/// See the module.
+pub(super) struct RefreshToken;
+
+impl Grant for RefreshToken {
+    fn kind(&self) -> &'static str {
+        grant_type::REFRESH_TOKEN
+    }
+
+    fn demands(&self) -> Demands {
+        Demands::AnyClient
+    }
+
+    fn prove<'a>(
+        &'a self,
+        cx: &'a mut Cx<'_>,
+        form: &'a Form<'_>,
+        client: &'a Arc<Client>,
+    ) -> BoxFuture<'a, Result<Proof, Error>> {
+        Box::pin(async move {
+            let raw =
+                form.get("refresh_token").ok_or_else(|| Refusal::request("refresh_token is missing"))?;
+            let Pair { first: id, second: secret } =
+                Pair::decode(raw).ok_or_else(|| bad_token("malformed refresh token"))?;
+            let random = Arc::clone(&cx.provider.around.random);
+            let rules = cx.settings().expiry.refresh;
+            let stored = cx.provider.records.read::<grant::Grant>(&id).await?;
+            let stored = stored.ok_or_else(|| bad_token("unknown refresh token"))?;
+            let (read, held) = (stored.stamped(), stored.value);
+            let scopes = narrowed(form, &held)?;
+            // A wrong secret asks nobody anything, nor does the reuse window, where the stored answer is fresh.
+            let (next, secret) = match held.clone().present(cx.now, &rules, &client.id, &secret, &*random) {
+                Change::Put(next, Refreshed::Done { secret, .. }) => (Some(next), secret),
+                Change::Keep(Refreshed::Done { secret, .. }) => (None, secret),
+                Change::Keep(Refreshed::Refused(why)) => return Err(bad_token(why).into()),
+                _ => {
+                    end(cx, &id, "an old refresh token was presented").await?;
+                    return Err(bad_token("an old refresh token was presented; its grant is ended").into());
+                }
+            };
+            let seam = living_seam(cx, &held, client)?;
+            let spend = match next {
+                Some(mut next) => {
+                    let news = ask(cx, seam.refresh(), &id, read, &held).await?;
+                    next.identity = news.identity;
+                    next.kept.clone_from(news.kept.expose());
+                    Some(Spend { key: id.clone(), read, next })
+                }
+                None => None,
+            };
+            let held = spend.as_ref().map_or(held, |spend| spend.next.clone());
+            let held = grant::Grant { scopes: scopes.iter().collect(), ..held };
+            let refresh = Pair::new(id, secret.expose().clone()).encode();
+            let proof = proof(cx, held, client, Some(Secret::new(refresh)))?;
+            Ok(Proof { spend, ..proof })
+        })
+    }
+}
+
+/// A refresh may ask for less than was granted, never for more.
+fn narrowed(form: &Form<'_>, stored: &grant::Grant) -> Result<Scopes, Refusal> {
+    let granted = Scopes::from_stored(&stored.scopes);
+    let Some(asked) = form.get("scope") else { return Ok(granted) };
+    let asked = Scopes::parse(asked)?;
+    if asked.within(&granted) {
+        Ok(asked)
+    } else {
+        Err(Refusal::new(ErrorCode::InvalidScope, "a refresh may not ask for more than was granted"))
+    }
+}
+
+/// The connector, if it is still there, may still be used and can still be asked.
+fn living_seam(cx: &Cx<'_>, held: &grant::Grant, client: &Client) -> Result<Arc<dyn Connector>, Refusal> {
+    let opened = cx.living.connector(&held.connector).filter(|opened| {
+        client.may_use(&opened.id)
+            && opened.allows(grant_type::REFRESH_TOKEN)
+            && opened.connector.refresh().is_some()
+    });
+    opened
+        .map(|opened| Arc::clone(&opened.connector))
+        .ok_or_else(|| bad_token("its connector is gone, forbidden or cannot refresh"))
+}
+
+/// What the upstream says of the person now. A refusal ends the grant, unless somebody refreshed it meanwhile; an outage
+/// leaves it as it is.
+async fn ask(
+    cx: &Cx<'_>,
+    seam: Option<&dyn Refresh>,
+    id: &str,
+    read: Stamped,
+    held: &grant::Grant,
+) -> Result<SignedIn, Error> {
+    let seam = seam.ok_or_else(|| bad_token("its connector cannot refresh"))?;
+    let hints = Hints { offline: true, groups: held.scopes.iter().any(|scope| scope == GROUPS) };
+    match seam.refresh(hints, &held.identity, &held.kept).await {
+        Ok(news) if news.identity.user_id == held.identity.user_id => Ok(news),
+        Ok(_) => Err(bad_token("the upstream answered for somebody else").into()),
+        Err(UpstreamError::Denied(why)) => {
+            let ended = held.clone().end(cx.now, "the upstream refused");
+            let (records, id) = (cx.provider.records.clone(), id.to_owned());
+            let change = async move { records.put(&id, read, &ended).await };
+            cx.provider.around.tasks.finish(change).await??;
+            Err(bad_token("the upstream refused").because(why).into())
+        }
+        Err(other) => Err(Fault::Upstream(other.to_string()).into()),
+    }
+}
+
+/// Dex answers `invalid_request` (dex.md 1.14, weakness P7).
+fn bad_token(why: &'static str) -> Refusal {
+    Refusal::grant("the refresh token is not valid").because(why).as_dex(ErrorCode::InvalidRequest, 400)
+}

@@ -1,0 +1,164 @@
+//! An attempt to sign in, and where it is kept.
+
+use ambient::{Random, Secret, Time};
+use serde::{Deserialize, Serialize};
+use wire::b64;
+
+use super::CookieChange;
+use crate::connector::Identity;
+use crate::records::grant::{Challenge, new_id};
+use crate::records::{Record, Sealing};
+use crate::settings::Settings;
+use crate::store::Kind;
+
+/// One authorization request on its way. Serialized into a sealed cookie, later into a sealed record.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Random; the upstream's `state`.
+    pub id: String,
+    /// The client.
+    pub client: String,
+    /// Checked, byte for byte.
+    pub redirect_uri: String,
+    /// What is asked for.
+    pub scopes: Vec<String>,
+    /// The client's `state`.
+    pub state: String,
+    /// The client's `nonce`.
+    pub nonce: Option<String>,
+    /// PKCE.
+    pub challenge: Option<Challenge>,
+    /// The client wants consent to be asked for in any case.
+    pub force_consent: bool,
+    /// The chosen connector.
+    pub connector: String,
+    /// What the connector wants back from its departure.
+    pub kept: Vec<u8>,
+    /// Seconds since the epoch.
+    pub expires: i64,
+    /// Who it turned out to be.
+    pub person: Option<Person>,
+    /// Whether the person agreed.
+    pub agreed: bool,
+}
+
+/// Somebody who has signed in.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Person {
+    /// Who.
+    pub identity: Identity,
+    /// What the connector needs to ask again.
+    pub kept: Vec<u8>,
+    /// When, in seconds since the epoch.
+    pub at: i64,
+}
+
+/// What comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Nobody has proved who they are.
+    Identify,
+    /// The person has not agreed.
+    Consent,
+    /// The client gets its code.
+    Issue,
+}
+
+impl Attempt {
+    /// The only place that decides what comes next.
+    pub fn next_step(&self, settings: &Settings) -> Step {
+        if self.person.is_none() {
+            Step::Identify
+        } else if !self.agreed && (self.force_consent || !settings.oauth2.skip_approval) {
+            Step::Consent
+        } else {
+            Step::Issue
+        }
+    }
+
+    /// Whether it has taken too long.
+    pub const fn is_over(&self, now: Time) -> bool {
+        now.unix() >= self.expires
+    }
+}
+
+impl Record for Attempt {
+    const KIND: Kind = Kind("attempt");
+    const SEALED: bool = true;
+
+    fn due(&self) -> Option<Time> {
+        Some(Time::from_unix(self.expires))
+    }
+}
+
+/// What cookies are sealed with; the same on every replica, since the secret stands in the record of the keys.
+pub struct Cookies {
+    sealing: Sealing,
+}
+
+impl Cookies {
+    /// From the secret that [`crate::keys::Keeper::load`] gives.
+    pub fn new(secret: &Secret<Vec<u8>>) -> Option<Self> {
+        Sealing::from_material(secret, "cookies").map(|sealing| Self { sealing })
+    }
+
+    /// The cookie that binds an attempt to the browser. It holds the attempt itself until somebody has signed in, and
+    /// only what names it afterwards. `None` if browsers would drop it for its size.
+    pub(super) fn keep(
+        &self,
+        random: &dyn Random,
+        settings: &Settings,
+        now: Time,
+        attempt: &Attempt,
+    ) -> Option<CookieChange> {
+        let carried = Attempt { person: None, ..attempt.clone() };
+        let plain = serde_json::to_vec(&carried).ok()?;
+        let sealed = self.sealing.seal(random, attempt.id.as_bytes(), plain)?;
+        let max_age = attempt.expires.saturating_sub(now.unix());
+        let value = b64::encode(sealed);
+        (value.len() <= MAX_COOKIE).then(|| CookieChange {
+            value: Some(value),
+            max_age,
+            ..forget(settings, &attempt.id)
+        })
+    }
+
+    /// The attempt of that id, if this browser holds its cookie and it is not over.
+    pub(super) fn find(&self, header: Option<&str>, id: &str, now: Time) -> Option<Attempt> {
+        let name = name(id)?;
+        let raw = header?
+            .split(';')
+            .filter_map(|pair| pair.trim().split_once('='))
+            .find(|(known, _)| *known == name)?
+            .1;
+        let plain = self.sealing.open(id.as_bytes(), &b64::decode(raw)?)?;
+        let attempt: Attempt = serde_json::from_slice(&plain).ok()?;
+        (attempt.id == id && !attempt.is_over(now)).then_some(attempt)
+    }
+}
+
+/// Removes an attempt's cookie.
+pub(super) fn forget(settings: &Settings, id: &str) -> CookieChange {
+    let path = settings.issuer.path();
+    CookieChange {
+        name: name(id).unwrap_or_default(),
+        value: None,
+        max_age: 0,
+        path: if path.is_empty() { "/".into() } else { path.into() },
+        secure: settings.issuer.is_https(),
+    }
+}
+
+/// A new attempt's id.
+pub(super) fn fresh_id(random: &dyn Random) -> String {
+    new_id(random)
+}
+
+/// One cookie an attempt, so that two tabs do not disturb each other.
+fn name(id: &str) -> Option<String> {
+    let shaped = id.len() == 25 && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    shaped.then(|| format!("obol_attempt_{id}"))
+}
+
+/// Browsers keep 4096 bytes of name, value and attributes (RFC 6265 section 6.1) and drop what is larger.
+const MAX_COOKIE: usize = 3900;

@@ -1,0 +1,87 @@
+//! The one policy of a Dex configuration without `tokenExchange` (DESIGN section 6): what Dex does, with the subject
+//! token's audience checked where the connector can know it.
+
+use std::sync::Arc;
+
+use wire::dex::Pair;
+use wire::oauth::ErrorCode;
+
+use super::{Denied, Granted, Question};
+use crate::connector::{SubjectAudience, SubjectAudiences};
+use crate::error::Refusal;
+use crate::issue::Profile;
+use crate::own;
+use crate::scope::OFFLINE;
+use crate::settings::Settings;
+
+pub(super) fn decide(settings: &Settings, question: &Question<'_>) -> Result<Granted, Denied> {
+    let deny = |refusal| Denied::new(Some(Arc::from(NAME)), refusal);
+    let unrestricted = check_audience(question).map_err(deny)?;
+    let scopes = question.scopes.clone().without(OFFLINE);
+    let own = own::is_own(question.connector);
+    if own {
+        own::check_narrowing(question, &scopes).map_err(deny)?;
+    }
+    let identity = &question.vouched.identity;
+    Ok(Granted {
+        policy: Arc::from(NAME),
+        subject: if own {
+            identity.user_id.clone()
+        } else {
+            Pair::new(&*identity.user_id, &*question.connector.id).encode()
+        },
+        profile: Profile::by_scopes(identity, &scopes),
+        free: Vec::new(),
+        audience: audience(question).map_err(deny)?,
+        scopes,
+        lifetime: settings.expiry.id_tokens,
+        not_after: if own { question.vouched.expires } else { None },
+        alg: None,
+        unrestricted,
+    })
+}
+
+/// Dex weaknesses T1 and T2. `Ok(true)`: nobody knows whom the token was meant for, and the configuration says so.
+fn check_audience(question: &Question<'_>) -> Result<bool, Refusal> {
+    let refused = |why| {
+        Err(Refusal::request("the subject token is not accepted")
+            .because(why)
+            .as_dex(ErrorCode::AccessDenied, 401))
+    };
+    let meant = match &question.vouched.audience {
+        SubjectAudience::InToken(meant) | SubjectAudience::Introspected(meant) => meant,
+        // Only connectors whose configuration accepts that vouch without knowing.
+        SubjectAudience::Unknown => return Ok(true),
+    };
+    let ours = |name: &String| {
+        *name == question.issuer || own::is_own(question.connector) && *name == *question.client.id
+    };
+    match &question.connector.audiences {
+        SubjectAudiences::Unrestricted => Ok(true),
+        SubjectAudiences::AnyOf(_) if meant.iter().any(ours) => Ok(false),
+        SubjectAudiences::AnyOf(accepted) if meant.iter().any(|name| accepted.contains(name)) => Ok(false),
+        SubjectAudiences::AnyOf(_) if meant.is_empty() => refused("the subject token names no audience"),
+        SubjectAudiences::AnyOf(_) => refused("the subject token is meant for somebody else"),
+    }
+}
+
+/// Named audiences are clients that trust the asking one; without any, Dex's rule by scopes holds.
+fn audience(question: &Question<'_>) -> Result<Vec<Arc<str>>, Refusal> {
+    if question.targets.names().is_empty() {
+        return question.scopes.audience(question.client, question.clients);
+    }
+    if !question.scopes.peers().is_empty() {
+        return Err(Refusal::target("audiences are named both as parameters and as scopes"));
+    }
+    let named = |name: &String| {
+        let client = question.clients.find(name).filter(|client| client.trusts(&question.client.id));
+        client.map(|client| Arc::clone(&client.id)).ok_or_else(|| {
+            Refusal::target("the client may not ask for tokens for one of these audiences")
+                .because("the audience is no client that trusts the asking one")
+        })
+    };
+    question.targets.names().iter().map(named).collect()
+}
+
+/// Shown in audit events and metrics.
+const NAME: &str = "implicit";

@@ -1,0 +1,82 @@
+//! `staticClients` (dex.md 2.3).
+
+use std::sync::Arc;
+
+use ambient::Secret;
+use config::{Environment, Field, Fields};
+use token::Alg;
+
+use crate::clients::{Client, Clients};
+
+pub(super) fn read(root: &mut Fields<'_>, environment: &Environment) -> Clients {
+    let mut clients: Vec<Client> = Vec::new();
+    let Some(list) = root.take("staticClients") else { return Clients::default() };
+    for field in list.elements().unwrap_or_default() {
+        let Some(client) = one(&field, environment) else { continue };
+        if clients.iter().any(|known| known.id == client.id) {
+            field.error(
+                format!("is a second client with the id {:?}", client.id),
+                "give each client its own id",
+            );
+        }
+        clients.push(client);
+    }
+    for client in &clients {
+        for peer in
+            client.trusted_peers.iter().filter(|peer| !clients.iter().any(|known| *known.id == ***peer))
+        {
+            list.warning(
+                format!("has a client {:?} that trusts {peer:?}, which is no client", client.id),
+                "remove or correct it",
+            );
+        }
+    }
+    Clients::new(clients)
+}
+
+fn one(field: &Field<'_>, environment: &Environment) -> Option<Client> {
+    let mut fields = field.group();
+    let id: Option<String> = fields.direct_or_env("id", "idEnv", environment);
+    let secret: Option<Secret<String>> = fields.direct_or_env("secret", "secretEnv", environment);
+    let secret = secret.filter(|secret| !secret.expose().is_empty());
+    let public: bool = fields.or_default("public");
+    let id = id.filter(|id| !id.is_empty());
+    if id.is_none() {
+        fields.missing("id", "write id, or idEnv with the name of an environment variable");
+    }
+    let name: Option<String> = fields.required("name");
+    let client = Client {
+        name: name.or_else(|| id.clone()).unwrap_or_default(),
+        id: Arc::from(id.as_deref().unwrap_or_default()),
+        secret: secret.clone(),
+        redirect_uris: fields.or_default("redirectURIs"),
+        public,
+        trusted_peers: fields.or_default("trustedPeers"),
+        allowed_connectors: fields.or_default("allowedConnectors"),
+        signing_alg: fields
+            .one_of("idTokenSignedResponseAlg", &[("RS256", Alg::Rs256), ("ES256", Alg::Es256)]),
+        own_groups: own_groups(fields.group("clientCredentialsClaims")),
+    };
+    if secret.is_none() && !public && !fields.faults().has_errors() {
+        fields.missing(
+            "secret",
+            "write secret or secretEnv, or public: true for a client that cannot keep one",
+        );
+    }
+    fields.unsupported(&[
+        "logoURL",
+        "mfaChain",
+        "ssoSharedWith",
+        "postLogoutRedirectURIs",
+        "backchannelLogoutURI",
+        "refreshTokenLifetime",
+    ]);
+    fields.finish();
+    id.map(|_| client)
+}
+
+fn own_groups(mut fields: Fields<'_>) -> Vec<String> {
+    let groups = fields.or_default("groups");
+    fields.finish();
+    groups
+}

@@ -1,0 +1,117 @@
+//! `oauth2` (dex.md 2.2).
+
+use config::Fields;
+use wire::oauth::grant_type;
+
+use crate::records::grant::Method;
+
+/// Flows that are switched on.
+#[derive(Debug, Clone)]
+pub struct OAuth2 {
+    grant_types: Vec<String>,
+    /// `responseTypes`; only `code` is served yet.
+    pub response_types: Vec<String>,
+    /// `skipApprovalScreen`
+    pub skip_approval: bool,
+    /// `alwaysShowLoginScreen`
+    pub always_show_login: bool,
+    /// PKCE.
+    pub pkce: Pkce,
+    /// `dexCompatibleErrors`: Dex's codes where it departs from the specifications, for callers written against it.
+    pub dex_errors: bool,
+}
+
+/// `oauth2.pkce`
+#[derive(Debug, Clone)]
+pub struct Pkce {
+    /// Demanded of every client, not only of public ones.
+    pub of_all: bool,
+    /// Demanded of public clients unless `enforce: false` is written (DESIGN section 6).
+    pub of_public: bool,
+    /// The methods that are accepted: `S256`, and `plain` only if it is listed.
+    pub methods: Vec<Method>,
+}
+
+impl OAuth2 {
+    /// Whether a grant type is switched on.
+    pub fn grants(&self, kind: &str) -> bool {
+        self.grant_types.iter().any(|known| known == kind)
+    }
+
+    /// The grant types that are switched on and served, sorted.
+    pub fn served(&self) -> Vec<String> {
+        let mut served: Vec<_> = crate::grants::TABLE
+            .iter()
+            .map(|grant| grant.kind())
+            .filter(|kind| self.grants(kind))
+            .map(str::to_owned)
+            .collect();
+        served.sort();
+        served
+    }
+
+    pub(super) fn read(root: &mut Fields<'_>) -> Self {
+        let mut fields = root.group("oauth2");
+        let oauth2 = Self {
+            grant_types: fields
+                .optional("grantTypes")
+                .unwrap_or_else(|| DEFAULT_GRANTS.map(str::to_owned).to_vec()),
+            response_types: response_types(&mut fields),
+            skip_approval: fields.or_default("skipApprovalScreen"),
+            always_show_login: fields.or_default("alwaysShowLoginScreen"),
+            pkce: pkce(fields.group("pkce")),
+            dex_errors: fields.or_default("dexCompatibleErrors"),
+        };
+        fields.unsupported(&["passwordConnector"]);
+        fields.finish();
+        oauth2
+    }
+}
+
+fn response_types(fields: &mut Fields<'_>) -> Vec<String> {
+    let types: Vec<String> = fields.optional("responseTypes").unwrap_or_else(|| vec![String::from("code")]);
+    for unknown in types.iter().filter(|kind| !RESPONSE_TYPES.contains(&kind.as_str())) {
+        fields.missing(
+            "responseTypes",
+            format!("{unknown:?} is no response type; known are {}", RESPONSE_TYPES.join(", ")),
+        );
+    }
+    if types.iter().any(|kind| kind != "code") {
+        fields.warning(
+            "names response types besides code, which are not served yet",
+            "applications should use the code flow",
+        );
+    }
+    types.into_iter().filter(|kind| kind == "code").collect()
+}
+
+fn pkce(mut fields: Fields<'_>) -> Pkce {
+    let enforce: Option<bool> = fields.optional("enforce");
+    let names: Vec<String> =
+        fields.optional("codeChallengeMethodsSupported").unwrap_or_else(|| vec![String::from("S256")]);
+    let mut methods = Vec::new();
+    for name in &names {
+        match name.as_str() {
+            "S256" => methods.push(Method::S256),
+            "plain" => methods.push(Method::Plain),
+            other => fields.missing(
+                "codeChallengeMethodsSupported",
+                format!("{other:?} is no method; write S256 or plain"),
+            ),
+        }
+    }
+    fields.finish();
+    Pkce { of_all: enforce == Some(true), of_public: enforce != Some(false), methods }
+}
+
+const DEFAULT_GRANTS: [&str; 6] = [
+    grant_type::AUTHORIZATION_CODE,
+    grant_type::IMPLICIT,
+    grant_type::PASSWORD,
+    grant_type::REFRESH_TOKEN,
+    grant_type::DEVICE_CODE,
+    grant_type::TOKEN_EXCHANGE,
+];
+
+const RESPONSE_TYPES: [&str; 7] =
+    ["code", "token", "id_token", "code token", "code id_token", "id_token token", "code id_token token"];

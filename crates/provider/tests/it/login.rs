@@ -1,0 +1,287 @@
+//! Signing in: whose attempt it is, where errors go, what is written.
+
+use std::time::Duration;
+
+use ambient::Secret;
+use provider::login::{Answer, Reply, Stop, error_location};
+use provider::store::Kind;
+use testkit::stage::{CONFIG, ISSUER, Stage, authorization, location, parameter, peer};
+use testkit::upstream::{Door, Mood, NAME, PASSWORD, Upstream};
+use testkit::{Fault, Verb};
+use wire::form::Form;
+
+const GRANT: Kind = Kind("grant");
+const ATTEMPT: Kind = Kind("attempt");
+
+fn authorize(stage: &Stage, query: &str) -> Result<Reply, Stop> {
+    stage.provider.authorize(&peer(), query, &Form::parse(query, &[]).unwrap())
+}
+
+async fn begin(stage: &Stage, query: &str) -> Result<Reply, Stop> {
+    stage.provider.begin_login(&peer(), "up", &Form::parse(query, &[]).unwrap()).await
+}
+
+async fn decide(stage: &Stage, attempt: &str, agreed: bool, cookie: Option<&str>) -> Result<Reply, Stop> {
+    stage.provider.submit_consent(&peer(), attempt, agreed, cookie).await
+}
+
+/// The consent page's attempt, after a good sign-in.
+async fn signed_in(stage: &Stage, cookie: &str, state: &str) -> String {
+    let reply = stage.callback(&format!("state={state}&code=good"), Some(cookie)).await.unwrap();
+    parameter(&location(&reply), "req").unwrap()
+}
+
+#[track_caller]
+fn page(outcome: Result<Reply, Stop>) -> u16 {
+    match outcome {
+        Err(Stop::Page { status, .. }) => status,
+        other => panic!("no page but {other:?}"),
+    }
+}
+
+/// Where the client is told an error.
+#[track_caller]
+fn back(outcome: Result<Reply, Stop>) -> String {
+    match outcome {
+        Err(Stop::Back { to, state, code, told }) => error_location(*to, &state, code, &told, ISSUER),
+        other => panic!("not back at the client but {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn attack_21_login_csrf_an_attempt_belongs_to_one_browser() {
+    let stage = Stage::new().await;
+    let request = authorization("app", "openid");
+    let (mine, my_state) = stage.depart(&request).await;
+    let (theirs, their_state) = stage.depart(&request).await;
+    let renamed = format!("obol_attempt_{their_state}={}", mine.split_once('=').unwrap().1);
+    for (state, cookie) in [
+        (&their_state, None),
+        (&their_state, Some(mine.as_str())),
+        (&their_state, Some(&*renamed)),
+        (&my_state, Some(theirs.as_str())),
+        (&my_state, Some("obol_attempt_x=y; =; ;")),
+        (&my_state, mine.get(..mine.len() - 2)),
+    ] {
+        let back = format!("state={state}&code=good");
+        assert_eq!(page(stage.callback(&back, cookie).await), 400, "{cookie:?}");
+    }
+    for query in ["code=good", "state=&code=good", "state=..%2F&code=good"] {
+        assert_eq!(page(stage.callback(query, Some(&mine)).await), 400);
+    }
+    assert!(stage.memory.is_empty());
+    // Consent too is the browser's that signed in.
+    let attempt = signed_in(&stage, &mine, &my_state).await;
+    for cookie in [None, Some(theirs.as_str())] {
+        assert_eq!(page(decide(&stage, &attempt, true, cookie).await), 400);
+        assert_eq!(page(stage.provider.consent_page(&peer(), &attempt, cookie).await), 400);
+    }
+    assert_eq!(page(decide(&stage, &their_state, true, Some(&theirs)).await), 400, "nobody signed in there");
+    assert!(stage.memory.all(GRANT).is_empty());
+    decide(&stage, &attempt, true, Some(&format!("{theirs}; {mine}"))).await.unwrap();
+}
+
+#[tokio::test]
+async fn consent_sent_twice_gives_one_code() {
+    let stage = Stage::new().await;
+    let (cookie, state) = stage.depart(&authorization("app", "openid")).await;
+    let attempt = signed_in(&stage, &cookie, &state).await;
+    for verb in [Verb::Get, Verb::Get, Verb::Remove, Verb::Remove] {
+        stage.store.plan(verb, Fault::Yield);
+    }
+    let send = || decide(&stage, &attempt, true, Some(&cookie));
+    let (first, second) = tokio::join!(send(), send());
+    assert_eq!([first.is_ok(), second.is_ok()].iter().filter(|ok| **ok).count(), 1);
+    assert_eq!(page(send().await), 400);
+    assert_eq!((stage.memory.all(GRANT).len(), stage.memory.all(ATTEMPT).len()), (1, 0));
+}
+
+#[tokio::test]
+async fn dex_p8_a_refusal_goes_back_to_the_client() {
+    let stage = Stage::new().await;
+    let (cookie, state) = stage.depart(&authorization("app", "openid")).await;
+    let attempt = signed_in(&stage, &cookie, &state).await;
+    stage.decisions();
+    let to = back(decide(&stage, &attempt, false, Some(&cookie)).await);
+    assert!(to.starts_with("https://app.example/cb?error=access_denied&"), "{to}");
+    assert_eq!(
+        (parameter(&to, "state").as_deref(), parameter(&to, "iss").as_deref()),
+        (Some("xyz"), Some(ISSUER))
+    );
+    assert!(stage.memory.is_empty());
+    assert_eq!(page(decide(&stage, &attempt, true, Some(&cookie)).await), 400, "no second thoughts");
+    let told = stage.decisions().remove(0);
+    assert_eq!((told.allowed, told.reason.as_deref()), (false, Some("the person did not agree")));
+}
+
+#[tokio::test]
+async fn a_code_comes_with_state_and_issuer() {
+    let stage = Stage::new().await;
+    let (cookie, state) = stage.depart(&authorization("app", "openid groups offline_access")).await;
+    let attempt = signed_in(&stage, &cookie, &state).await;
+    let shown = stage.provider.consent_page(&peer(), &attempt, Some(&cookie)).await.unwrap();
+    let Answer::Consent(shown) = shown.answer else { panic!() };
+    assert_eq!((&*shown.client, &*shown.person), ("App", NAME));
+    assert_eq!(shown.asks, ["the groups you belong to", "access while you are away"]);
+    let done = decide(&stage, &attempt, true, Some(&cookie)).await.unwrap();
+    let to = location(&done);
+    assert!(to.starts_with("https://app.example/cb?code="), "{to}");
+    assert_eq!(
+        (parameter(&to, "state").as_deref(), parameter(&to, "iss").as_deref()),
+        (Some("xyz"), Some(ISSUER))
+    );
+    let forgotten = done.cookie.unwrap();
+    assert!(forgotten.value.is_none() && cookie.starts_with(&forgotten.name));
+}
+
+/// RFC 6749 section 4.1.2.1: a page until client and redirect URI are good, back to the client afterwards.
+#[tokio::test]
+async fn attack_21_errors_go_only_where_they_may() {
+    let stage = Stage::new().await;
+    let good = authorization("app", "openid");
+    for (query, of_auth, of_connector) in [
+        (good.replace("client_id=app", "client_id=nobody"), 400, 404),
+        (good.replace("client_id=app", "x=y"), 400, 400),
+    ] {
+        assert_eq!(page(authorize(&stage, &query)), of_auth);
+        assert_eq!(page(begin(&stage, &query).await), of_connector);
+    }
+    for uri in ["", "https://evil.example/cb", "https://app.example/cb%23f", "javascript:alert(1)"] {
+        let query = good.replace("https://app.example/cb", uri);
+        assert_eq!(page(begin(&stage, &query).await), 400, "{uri}");
+    }
+    let native = authorization("native", "openid");
+    for (query, code) in [
+        (good.replace("scope=openid", "scope=email"), "invalid_scope"),
+        (good.replace("scope=openid", "scope=openid+root"), "invalid_scope"),
+        (good.replace("scope=openid", "scope=openid+audience:server:client_id:other"), "invalid_scope"),
+        (good.replace("response_type=code", "response_type=token"), "unsupported_response_type"),
+        (good.replace("response_type=code", ""), "invalid_request"),
+        (format!("{good}&request=x"), "request_not_supported"),
+        (format!("{good}&request_uri=x"), "request_uri_not_supported"),
+        (format!("{good}&response_mode=fragment"), "invalid_request"),
+        (format!("{good}&prompt=loud"), "invalid_request"),
+        (format!("{good}&prompt=none+login"), "invalid_request"),
+        (format!("{good}&max_age=-1"), "invalid_request"),
+        (format!("{good}&code_challenge=short&code_challenge_method=S256"), "invalid_request"),
+        (format!("{good}&code_challenge_method=S256"), "invalid_request"),
+        (native.replace("_method=S256", "_method=plain"), "invalid_request"),
+        (native.replace("&code_challenge_method=S256", ""), "invalid_request"),
+        (native.replace("&code_challenge=", "&x="), "invalid_request"),
+        (authorization("native", "openid").replace("code_challenge", "x"), "invalid_request"),
+    ] {
+        let to = back(begin(&stage, &query).await);
+        assert_eq!(parameter(&to, "error").as_deref(), Some(code), "{query}");
+        assert_eq!(parameter(&to, "state").as_deref(), Some("xyz"), "{query}");
+        assert_eq!(parameter(&to, "iss").as_deref(), Some(ISSUER), "{query}");
+    }
+    assert!(stage.memory.is_empty());
+}
+
+#[tokio::test]
+async fn dex_p9_prompt_none_asks_nobody_anything() {
+    let both = |up: &std::sync::Arc<Upstream>| vec![up.opened("up", &[]), up.opened("twin", &[])];
+    let stage = Stage::with(CONFIG, both).await;
+    let query = format!("{}&prompt=none", authorization("app", "openid"));
+    for to in [back(authorize(&stage, &query)), back(begin(&stage, &query).await)] {
+        assert_eq!(parameter(&to, "error").as_deref(), Some("login_required"));
+    }
+    let evil = query.replace("https://app.example/cb", "https://evil.example/");
+    assert_eq!(page(authorize(&stage, &evil)), 400);
+}
+
+/// Dex weakness L6: strangers cannot fill the store.
+#[tokio::test]
+async fn attack_25_nothing_is_written_before_somebody_signed_in() {
+    let passwords = Upstream::new("https://passwords.example", Door::Password);
+    let stage = Stage::with(CONFIG, |up| vec![up.opened("up", &[]), passwords.opened("local", &[])]).await;
+    let request = authorization("app", "openid");
+    authorize(&stage, &request).unwrap();
+    let (cookie, state) = stage.depart(&request).await;
+    page(stage.callback(&format!("state={state}&code=bad"), Some(&cookie)).await);
+    stage.upstream.turns(Mood::Denies);
+    assert_eq!(page(stage.callback(&format!("state={state}&code=good"), Some(&cookie)).await), 403);
+    let (cookie, state) = begin_password(&stage, &request).await;
+    let wrong = password(&stage, &state, &cookie, "wrong").await.unwrap();
+    assert!(matches!(wrong.answer, Answer::Password(form) if form.wrong && form.name == NAME));
+    passwords.turns(Mood::Down);
+    assert_eq!(page(password(&stage, &state, &cookie, PASSWORD).await), 503);
+    assert!(stage.memory.is_empty());
+    assert_eq!(stage.decisions().iter().filter(|told| !told.allowed).count(), 4, "each try is told of");
+    passwords.turns(Mood::Well);
+    password(&stage, &state, &cookie, PASSWORD).await.unwrap();
+    assert_eq!(stage.memory.len(), 1);
+}
+
+async fn begin_password(stage: &Stage, request: &str) -> (String, String) {
+    let form = Form::parse(request, &[]).unwrap();
+    let reply = stage.provider.begin_login(&peer(), "local", &form).await.unwrap();
+    let cookie = reply.cookie.as_ref().unwrap();
+    let held = format!("{}={}", cookie.name, cookie.value.as_deref().unwrap());
+    (held, parameter(&location(&reply), "state").unwrap())
+}
+
+async fn password(stage: &Stage, state: &str, cookie: &str, password: &str) -> Result<Reply, Stop> {
+    let password = Secret::from(password);
+    stage.provider.submit_password(&peer(), "local", state, Some(cookie), NAME, &password).await
+}
+
+/// The consent page must not speak of, nor the code be for, who was there before.
+#[tokio::test]
+async fn a_second_sign_in_takes_the_place_of_the_first() {
+    let stage = Stage::new().await;
+    let (cookie, state) = stage.depart(&authorization("app", "openid federated:id")).await;
+    signed_in(&stage, &cookie, &state).await;
+    stage.upstream.turns(Mood::SomebodyElse);
+    let attempt = signed_in(&stage, &cookie, &state).await;
+    let done = decide(&stage, &attempt, true, Some(&cookie)).await.unwrap();
+    let code = parameter(&location(&done), "code").unwrap();
+    let token = stage.granted(&crate::code::redeem(&code)).await.access_token;
+    assert_eq!(testkit::stage::claims(&token)["federated_claims"]["user_id"], "mallory");
+}
+
+#[tokio::test]
+async fn an_attempt_ends() {
+    let config = format!("{CONFIG}expiry: {{authRequests: 5m}}\n");
+    let stage = Stage::with(&config, |up| vec![up.opened("up", &[])]).await;
+    let (cookie, state) = stage.depart(&authorization("app", "openid")).await;
+    stage.clock.advance(Duration::from_secs(299));
+    let attempt = signed_in(&stage, &cookie, &state).await;
+    stage.clock.advance(Duration::from_secs(1));
+    assert_eq!(page(decide(&stage, &attempt, true, Some(&cookie)).await), 400);
+    assert_eq!(page(stage.callback(&format!("state={state}&code=good"), Some(&cookie)).await), 400);
+    stage.provider.sweep().await.unwrap();
+    assert!(stage.memory.is_empty());
+}
+
+#[tokio::test]
+async fn what_does_not_fit_into_a_cookie_is_refused_at_once() {
+    let stage = Stage::new().await;
+    let request = format!("{}{}", authorization("app", "openid"), "&x=y");
+    assert!(begin(&stage, &request).await.is_ok());
+    let long = request.replace("state=xyz", &format!("state={}", "z".repeat(4000)));
+    assert_eq!(page(begin(&stage, &long).await), 400);
+}
+
+#[tokio::test]
+async fn the_request_goes_along_to_the_connector_fit_for_a_url() {
+    let stage = Stage::new().await;
+    let request = format!("{}&connector_id=up&login_hint=é\r\n #\"<x>", authorization("app", "openid"));
+    let to = location(&authorize(&stage, &request).unwrap());
+    assert!(to.starts_with("/dex/auth/up?client_id=app&"), "{to}");
+    assert!(to.ends_with("&login_hint=%C3%A9%0D%0A%20%23%22%3Cx%3E"), "{to}");
+    assert!(!to.contains("connector_id"), "{to}");
+    assert_eq!(page(authorize(&stage, &request.replace("connector_id=up", "connector_id=down"))), 400);
+}
+
+#[tokio::test]
+async fn consent_may_be_switched_off_and_asked_for_all_the_same() {
+    let config = CONFIG.replace("oauth2:", "oauth2:\n  skipApprovalScreen: true");
+    let stage = Stage::with(&config, |up| vec![up.opened("up", &[])]).await;
+    for (more, consent) in [("", false), ("&prompt=consent", true), ("&approval_prompt=force", true)] {
+        let (cookie, state) = stage.depart(&format!("{}{more}", authorization("app", "openid"))).await;
+        let reply = stage.callback(&format!("state={state}&code=good"), Some(&cookie)).await.unwrap();
+        assert_eq!(location(&reply).starts_with("/dex/approval?req="), consent, "{more}");
+        assert_eq!(parameter(&location(&reply), "code").is_some(), !consent, "{more}");
+    }
+}

@@ -1,0 +1,18 @@
+//! The provider's rules, entered as the web layer enters them.
+//!
+//! `cfg(test)` at each so that clippy knows their helpers for test code.
+
+#[cfg(test)]
+mod code;
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod exchange;
+#[cfg(test)]
+mod keys;
+#[cfg(test)]
+mod login;
+#[cfg(test)]
+mod own_tokens;
+#[cfg(test)]
+mod refresh;

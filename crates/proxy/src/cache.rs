@@ -1,0 +1,148 @@
+//! Callers whose token was verified a moment ago: kubectl sends the same one with every request.
+//!
+//! An entry lives for at most ten seconds, as in the API server, and never past its token. Only good tokens are
+//! kept, under a digest, so that neither a flood of bad ones nor a memory dump gains anything. Two generations bound
+//! the size without any bookkeeping: when the young one is full or old, it becomes the old one, which is forgotten.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ambient::{Clock, Time};
+use aws_lc_rs::digest;
+
+use crate::authenticate::Caller;
+
+pub(crate) struct Cache {
+    clock: Arc<dyn Clock>,
+    generations: Mutex<Generations>,
+}
+
+#[derive(Default)]
+struct Generations {
+    young: HashMap<Key, Entry>,
+    old: HashMap<Key, Entry>,
+    born: Duration,
+}
+
+#[derive(Clone)]
+struct Entry {
+    caller: Arc<Caller>,
+    ends: Time,
+    verified: Duration,
+}
+
+type Key = [u8; 32];
+
+impl Cache {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, generations: Mutex::default() }
+    }
+
+    /// Who brought this token, if that was found out less than [`KEEP`] ago and the token has not ended since.
+    pub(crate) fn find(&self, token: &str) -> Option<Arc<Caller>> {
+        let key = key(token)?;
+        let (now, monotonic) = (self.clock.now(), self.clock.monotonic());
+        let generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = generations.young.get(&key).or_else(|| generations.old.get(&key))?;
+        let fresh = now < entry.ends && monotonic.saturating_sub(entry.verified) < KEEP;
+        fresh.then(|| Arc::clone(&entry.caller))
+    }
+
+    /// Remembers a caller whose token ends at `ends`.
+    pub(crate) fn keep(&self, token: &str, caller: &Arc<Caller>, ends: Time) {
+        let Some(key) = key(token) else { return };
+        let verified = self.clock.monotonic();
+        let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        if generations.young.len() >= MOST || verified.saturating_sub(generations.born) >= KEEP {
+            generations.old = std::mem::take(&mut generations.young);
+            generations.born = verified;
+        }
+        generations.young.insert(key, Entry { caller: Arc::clone(caller), ends, verified });
+    }
+}
+
+fn key(token: &str) -> Option<Key> {
+    digest::digest(&digest::SHA256, token.as_bytes()).as_ref().try_into().ok()
+}
+
+/// How long a verified caller is believed without another look.
+const KEEP: Duration = Duration::from_secs(10);
+
+/// Callers a generation; twice that is the most that is held.
+const MOST: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use ambient::BoxFuture;
+
+    use super::*;
+    use crate::identity::KubeUser;
+
+    #[derive(Default)]
+    struct Ticks(AtomicU64);
+
+    impl Ticks {
+        fn pass(&self, seconds: u64) {
+            self.0.fetch_add(seconds, Ordering::Relaxed);
+        }
+    }
+
+    impl Clock for Ticks {
+        fn now(&self) -> Time {
+            Time::from_unix(1_000_000) + self.monotonic()
+        }
+        fn monotonic(&self) -> Duration {
+            Duration::from_secs(self.0.load(Ordering::Relaxed))
+        }
+        fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    fn caller(name: &str) -> Arc<Caller> {
+        Arc::new(Caller {
+            user: KubeUser { name: name.into(), groups: Vec::new(), extra: Vec::new() },
+            token_id: None,
+        })
+    }
+
+    #[test]
+    fn a_caller_is_kept_for_ten_seconds_and_not_longer() {
+        let clock = Arc::new(Ticks::default());
+        let cache = Cache::new(clock.clone());
+        cache.keep("token", &caller("jane"), Time::MAX);
+        assert_eq!(cache.find("token").unwrap().user.name, "jane");
+        assert!(cache.find("token2").is_none());
+        clock.pass(9);
+        assert!(cache.find("token").is_some());
+        clock.pass(1);
+        assert!(cache.find("token").is_none());
+    }
+
+    #[test]
+    fn a_caller_is_never_kept_past_its_token() {
+        let clock = Arc::new(Ticks::default());
+        let cache = Cache::new(clock.clone());
+        cache.keep("token", &caller("jane"), clock.now() + Duration::from_secs(3));
+        clock.pass(2);
+        assert!(cache.find("token").is_some());
+        clock.pass(1);
+        assert!(cache.find("token").is_none());
+    }
+
+    #[test]
+    fn the_size_is_bounded() {
+        let cache = Cache::new(Arc::new(Ticks::default()));
+        for i in 0..MOST * 3 {
+            cache.keep(&format!("token {i}"), &caller("jane"), Time::MAX);
+        }
+        let generations = cache.generations.lock().unwrap();
+        assert!(generations.young.len() <= MOST && generations.old.len() <= MOST);
+        drop(generations);
+        assert!(cache.find(&format!("token {}", MOST * 3 - 1)).is_some());
+        assert!(cache.find("token 0").is_none());
+    }
+}

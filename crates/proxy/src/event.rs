@@ -1,0 +1,83 @@
+//! Step 5, audit: one event per request, for whoever was handed in to hear it.
+
+use std::net::IpAddr;
+
+use ambient::Time;
+use http::{Request, StatusCode};
+
+/// What became of a request. Never holds a token; names come from tokens and must be escaped where they are written.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// When it came.
+    pub at: Time,
+    /// Its method.
+    pub method: String,
+    /// Its path without the query, in which `exec` carries commands.
+    pub path: String,
+    /// Who connected.
+    pub source: IpAddr,
+    /// The trust entry that callers are verified under.
+    pub issuer: String,
+    /// Whom the token names, once it is verified.
+    pub user: Option<User>,
+    /// The end of it.
+    pub outcome: Outcome,
+}
+
+/// The authenticated caller.
+#[derive(Debug, Clone)]
+pub struct User {
+    /// The Kubernetes user name, prefix and all.
+    pub name: String,
+    /// Its groups.
+    pub groups: Vec<String>,
+    /// The token's `jti`.
+    pub token_id: Option<String>,
+}
+
+/// The end of a request.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// It reached the API server, which answered.
+    Passed {
+        /// The API server's status.
+        status: StatusCode,
+        /// Whether the proxy impersonated the user, or passed the user's token on.
+        impersonated: bool,
+    },
+    /// It went no further, or no answer came back.
+    Refused {
+        /// The status that the client saw.
+        status: StatusCode,
+        /// A short fixed word.
+        code: &'static str,
+        /// The whole story, which the client was not told.
+        detail: String,
+    },
+}
+
+/// The part of an event that is known before the first step.
+pub(crate) struct Beginning {
+    at: Time,
+    method: String,
+    path: String,
+    source: IpAddr,
+    pub(crate) user: Option<User>,
+}
+
+impl Beginning {
+    pub(crate) fn of<B>(request: &Request<B>, source: IpAddr, at: Time) -> Self {
+        Self {
+            at,
+            method: request.method().as_str().to_owned(),
+            path: request.uri().path().to_owned(),
+            source,
+            user: None,
+        }
+    }
+
+    pub(crate) fn end(self, issuer: &str, outcome: Outcome) -> Event {
+        let Self { at, method, path, source, user } = self;
+        Event { at, method, path, source, issuer: issuer.to_owned(), user, outcome }
+    }
+}

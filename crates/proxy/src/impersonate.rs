@@ -1,0 +1,131 @@
+//! Step 3, impersonate: as whom a request goes on. From here there are two ways and no third.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+
+use crate::bearer::Bearer;
+use crate::identity::KubeUser;
+use crate::refusal::Refusal;
+
+/// All that the last step may do.
+#[derive(Debug)]
+pub(crate) enum Passage {
+    /// With the proxy's credential, as this user.
+    Impersonate(KubeUser),
+    /// With the caller's own token and nothing of the proxy's.
+    AsIs(Bearer),
+}
+
+/// What the operator adds to every impersonated user.
+#[derive(Debug, Clone, Default)]
+pub struct Extras {
+    /// Extra fields with fixed values (`--extra-user-headers`).
+    pub fixed: Vec<(String, Vec<String>)>,
+    /// Adds the caller's address as `remote-client-ip`.
+    pub client_ip: bool,
+}
+
+impl Extras {
+    pub(crate) fn add_to(&self, user: &mut KubeUser, peer: IpAddr) {
+        user.extra.extend(self.fixed.iter().cloned());
+        if self.client_ip {
+            user.extra.push(("remote-client-ip".into(), vec![peer.to_string()]));
+        }
+    }
+}
+
+/// Writes `user` into headers that hold nothing of the kind yet.
+pub(crate) fn write(user: &KubeUser, headers: &mut HeaderMap) -> Result<(), Refusal> {
+    headers.insert(USER, value(&user.name)?);
+    for group in &user.groups {
+        headers.append(GROUP, value(group)?);
+    }
+    for (key, values) in &user.extra {
+        let name = HeaderName::try_from(format!("impersonate-extra-{}", escaped(key)))
+            .map_err(|_| Refusal::Unheadable)?;
+        for text in values {
+            headers.append(name.clone(), value(text)?);
+        }
+    }
+    Ok(())
+}
+
+/// Writes a token into headers that hold none yet.
+pub(crate) fn authorize(token: &str, headers: &mut HeaderMap) -> Result<(), Refusal> {
+    let value = Bearer::header(token).ok_or_else(|| Refusal::NoCredential("it is not printable".into()))?;
+    headers.insert(AUTHORIZATION, value);
+    Ok(())
+}
+
+/// Names may be any UTF-8; the API server takes the bytes as they are.
+fn value(text: &str) -> Result<HeaderValue, Refusal> {
+    HeaderValue::from_bytes(text.as_bytes()).map_err(|_| Refusal::Unheadable)
+}
+
+/// An extra key as client-go writes it: bytes that a header name cannot hold, and `%`, as `%xx`.
+fn escaped(key: &str) -> String {
+    key.bytes().fold(String::with_capacity(key.len()), |mut out, byte| {
+        if byte != b'%' && (byte.is_ascii_alphanumeric() || TOKEN_PUNCTUATION.contains(&byte)) {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02x}");
+        }
+        out
+    })
+}
+
+const USER: HeaderName = HeaderName::from_static("impersonate-user");
+const GROUP: HeaderName = HeaderName::from_static("impersonate-group");
+
+/// RFC 9110 section 5.6.2.
+const TOKEN_PUNCTUATION: &[u8] = b"!#$&'*+-.^_`|~";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_written_as_client_go_writes_it() {
+        let user = KubeUser {
+            name: "oidc:jäne".into(),
+            groups: vec!["a".into(), "b, c".into()],
+            extra: vec![("example.org/scope%".into(), vec!["x".into(), "y".into()])],
+        };
+        let mut headers = HeaderMap::new();
+        write(&user, &mut headers).unwrap();
+        let lines = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect::<Vec<_>>();
+        assert_eq!(
+            lines,
+            [
+                ("impersonate-user", "oidc:jäne".as_bytes()),
+                ("impersonate-group", b"a"),
+                ("impersonate-group", b"b, c"),
+                ("impersonate-extra-example.org%2fscope%25", b"x"),
+                ("impersonate-extra-example.org%2fscope%25", b"y"),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_would_end_a_line_is_not_written() {
+        let user =
+            KubeUser { name: "a\r\nImpersonate-Group: b".into(), groups: Vec::new(), extra: Vec::new() };
+        assert!(write(&user, &mut HeaderMap::new()).is_err());
+    }
+
+    #[test]
+    fn extras_are_added_only_when_configured() {
+        let mut user = KubeUser { name: "a".into(), groups: Vec::new(), extra: Vec::new() };
+        let peer = IpAddr::from([192, 0, 2, 7]);
+        Extras::default().add_to(&mut user, peer);
+        assert!(user.extra.is_empty());
+        Extras { fixed: vec![("k".into(), vec!["v".into()])], client_ip: true }.add_to(&mut user, peer);
+        assert_eq!(
+            user.extra,
+            [("k".into(), vec!["v".into()]), ("remote-client-ip".to_owned(), vec!["192.0.2.7".into()])]
+        );
+    }
+}

@@ -1,0 +1,191 @@
+//! The Kubernetes proxy: OpenID Connect for clusters whose API server cannot be configured.
+//!
+//! # One request, step by step
+//!
+//! 1. [`authenticate`](authenticate::Authenticate): a bearer token of the configured issuer, verified for the purpose
+//!    `ProxyCaller`, becomes a [`KubeUser`] by the rules of the API server's `--oidc-*` flags. Nobody is anonymous.
+//! 2. [`guard`]: what may not pass is refused or taken out. The header of that file says why each rule is there.
+//! 3. [`impersonate`]: a [`Passage`](impersonate::Passage) says as whom the request goes on, and there are two:
+//!    as the user with the proxy's credential, or with the caller's own token.
+//! 4. [`upstream`] sends it on the lane of that passage; the answer streams back as it comes, or two upgraded
+//!    connections are joined ([`upgrade`]).
+//! 5. [`event`]: whatever happened is told to the observer, once.
+//!
+//! A refusal in any step is an answer of [`refusal`] and an event; no step after it runs. Who may do what is decided by
+//! the API server's own authorization, from the impersonated name: the proxy grants nothing.
+
+mod authenticate;
+mod bearer;
+mod body;
+mod cache;
+mod event;
+mod guard;
+mod identity;
+mod impersonate;
+mod probe;
+mod refusal;
+mod upgrade;
+mod upstream;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ambient::{Clock, Observer, Tasks};
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use outbound::Dial;
+use token::{ProxyCaller, Verifier};
+
+pub use body::Body;
+pub use event::{Event, Outcome, User};
+pub use identity::{KubeUser, Mapping, Prefixes};
+pub use impersonate::Extras;
+pub use probe::Probe;
+pub use upstream::{BadTarget, Credential, Target};
+
+use authenticate::{Authenticate, Caller};
+use bearer::Bearer;
+use event::Beginning;
+use impersonate::Passage;
+use refusal::Refusal;
+use upstream::Upstream;
+
+/// The proxy. Shared by all connections.
+pub struct Proxy {
+    authenticate: Authenticate,
+    allowed_groups: Vec<String>,
+    mode: Mode,
+    upstream: Upstream,
+    world: World,
+}
+
+/// Whose callers pass, and how.
+pub struct Settings {
+    /// Verifies callers' tokens.
+    pub verifier: Verifier<ProxyCaller>,
+    /// Makes users of them.
+    pub mapping: Mapping,
+    /// `system:` groups that a token may carry all the same.
+    pub allowed_groups: Vec<String>,
+    /// As whom requests go on.
+    pub mode: Mode,
+}
+
+/// As whom requests go on.
+#[derive(Debug, Clone)]
+pub enum Mode {
+    /// As the caller, by the proxy's right to impersonate.
+    Impersonate(Extras),
+    /// With the caller's own token (`--disable-impersonation`).
+    AsIs,
+}
+
+/// What the proxy is handed instead of reaching for it.
+pub struct World {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Opens connections to the API server.
+    pub dial: Dial,
+    /// Carries upgraded connections. Stopping it cuts them.
+    pub tunnels: Tasks,
+    /// Hears what became of every request.
+    pub observer: Arc<dyn Observer<Event>>,
+}
+
+impl Proxy {
+    /// Connects to nothing yet.
+    ///
+    /// # Errors
+    /// [`BadTarget`]: the API server's URL, CA or the proxy's certificate cannot be used.
+    pub fn new(settings: Settings, target: Target, world: World) -> Result<Self, BadTarget> {
+        let Settings { verifier, mapping, allowed_groups, mode } = settings;
+        Ok(Self {
+            authenticate: Authenticate::new(verifier, mapping, Arc::clone(&world.clock)),
+            allowed_groups,
+            mode,
+            upstream: Upstream::new(target, &world.dial)?,
+            world,
+        })
+    }
+
+    /// Answers one request of a client at `peer`.
+    pub async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
+        let mut beginning = Beginning::of(&request, peer, self.world.clock.now());
+        let (response, outcome) = match self.pass(request, peer, &mut beginning).await {
+            Ok(response) => {
+                let impersonated = matches!(self.mode, Mode::Impersonate(_));
+                let outcome = Outcome::Passed { status: response.status(), impersonated };
+                (response, outcome)
+            }
+            Err(refusal) => {
+                let outcome = Outcome::Refused {
+                    status: refusal.status(),
+                    code: refusal.code(),
+                    detail: refusal.detail(),
+                };
+                (refusal.response(), outcome)
+            }
+        };
+        self.world.observer.observe(&beginning.end(self.authenticate.trust(), outcome));
+        response
+    }
+
+    /// The steps, in order.
+    async fn pass(
+        &self,
+        mut request: Request<Incoming>,
+        peer: IpAddr,
+        beginning: &mut Beginning,
+    ) -> Result<Response<Body>, Refusal> {
+        let (caller, bearer) = self.authenticate.caller(request.headers()).await?;
+        beginning.user = Some(caller.told());
+
+        guard::admit(&request)?;
+        let user = guard::admit_user(&caller.user, &self.allowed_groups)?;
+        let version = request.version();
+        let asked = guard::strip_request(request.headers_mut(), version)?;
+
+        let passage = self.passage(user, bearer, peer);
+
+        let client = asked.map(|protocol| (protocol, hyper::upgrade::on(&mut request)));
+        // What this side's HTTP stack noted about the request means nothing to the other's.
+        request.extensions_mut().clear();
+        let answer = self.upstream.send(request, &passage, peer, asked).await?;
+        match (client, answer.status()) {
+            (Some((protocol, client)), StatusCode::SWITCHING_PROTOCOLS) => {
+                upgrade::join(answer, protocol, client, &self.world.tunnels)
+            }
+            (None, StatusCode::SWITCHING_PROTOCOLS) => {
+                Err(Refusal::Answer("it switches protocols and was not asked to"))
+            }
+            _ => Ok(streamed(answer)),
+        }
+    }
+
+    fn passage(&self, mut user: KubeUser, bearer: Bearer, peer: IpAddr) -> Passage {
+        match &self.mode {
+            Mode::Impersonate(extras) => {
+                extras.add_to(&mut user, peer);
+                Passage::Impersonate(user)
+            }
+            Mode::AsIs => Passage::AsIs(bearer),
+        }
+    }
+}
+
+impl Caller {
+    fn told(&self) -> User {
+        User {
+            name: self.user.name.clone(),
+            groups: self.user.groups.clone(),
+            token_id: self.token_id.clone(),
+        }
+    }
+}
+
+/// The API server's answer without the headers of its hop.
+fn streamed(answer: Response<Incoming>) -> Response<Body> {
+    let mut response = answer.map(Body::from);
+    guard::strip_response(response.headers_mut());
+    response
+}

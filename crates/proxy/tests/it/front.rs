@@ -1,0 +1,175 @@
+//! The proxy under test, on a listener of its own, with everything it needs around it.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use ambient::{Clock, Ignore, Observer, SystemClock, Tasks};
+use inbound::{Limits, Listener, Peer, Setting};
+use outbound::{Client, Dial, Options, Roots, Trust};
+use proxy::{Credential, Event, Extras, Mapping, Mode, Outcome, Proxy, Settings, Target, World};
+use serde_json::{Value, json};
+use testkit::{FakeClock, Issuer, TestCa};
+use token::{Audience, Expect, Keys, Pace, RemoteKeys, Source, Verifier};
+use url::Url;
+
+use crate::stub::Stub;
+
+/// A proxy in service. What is dropped with it ends.
+pub(crate) struct Front {
+    pub(crate) address: SocketAddr,
+    pub(crate) issuer: Issuer,
+    pub(crate) stub: Stub,
+    pub(crate) clock: FakeClock,
+    pub(crate) keys: Arc<RemoteKeys>,
+    pub(crate) events: Arc<Heard>,
+    tasks: Tasks,
+}
+
+/// How it differs from the usual one.
+pub(crate) struct Plan {
+    pub(crate) ca: TestCa,
+    pub(crate) stub: Option<Stub>,
+    pub(crate) server: Option<Url>,
+    pub(crate) credential: Option<Credential>,
+    pub(crate) mode: Mode,
+    pub(crate) mapping: Mapping,
+    pub(crate) allowed_groups: Vec<String>,
+    pub(crate) clock: FakeClock,
+    pub(crate) dial: Option<Dial>,
+}
+
+#[derive(Default)]
+pub(crate) struct Heard(Mutex<Vec<Event>>);
+
+impl Observer<Event> for Heard {
+    fn observe(&self, event: &Event) {
+        self.0.lock().unwrap().push(event.clone());
+    }
+}
+
+impl Heard {
+    pub(crate) fn all(&self) -> Vec<Event> {
+        self.0.lock().unwrap().clone()
+    }
+
+    /// The word of the last refusal.
+    pub(crate) fn last_code(&self) -> &'static str {
+        match self.all().pop().expect("an event").outcome {
+            Outcome::Refused { code, .. } => code,
+            Outcome::Passed { .. } => "passed",
+        }
+    }
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            ca: TestCa::new(),
+            stub: None,
+            server: None,
+            credential: None,
+            mode: Mode::Impersonate(Extras::default()),
+            mapping: Mapping {
+                username_claim: "sub".into(),
+                username_prefix: String::new(),
+                groups_claim: Some("groups".into()),
+                groups_prefix: String::new(),
+                required: Vec::new(),
+            },
+            allowed_groups: Vec::new(),
+            clock: FakeClock::default(),
+            dial: None,
+        }
+    }
+}
+
+impl Front {
+    pub(crate) async fn start() -> Self {
+        Plan::default().start().await
+    }
+
+    /// A token that passes.
+    pub(crate) fn jane(&self) -> String {
+        self.token(json!({"sub": "jane", "groups": ["developers"]}))
+    }
+
+    /// A token for this proxy with more claims.
+    pub(crate) fn token(&self, claims: Value) -> String {
+        self.issuer.token(claims).claim("aud", json!(CLIENT_ID)).sign()
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        self.tasks.stop();
+    }
+}
+
+impl Plan {
+    pub(crate) async fn start(self) -> Front {
+        let issuer = Issuer::builder().clock(self.clock.clone()).start().await;
+        let stub = match self.stub {
+            Some(stub) => stub,
+            None => Stub::start(&self.ca).await,
+        };
+        let tasks = Tasks::default();
+        let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
+        let dial = Dial::new(Arc::new(SystemClock::default()));
+        let trust = Trust::only(Some(issuer.ca_pem().as_bytes().to_vec()));
+        let fetch = Client::new(&dial, Options { trust, ..Options::default() }).unwrap();
+        let keys = Arc::new(RemoteKeys::new(
+            Source::of_issuer(&issuer.issuer()).unwrap(),
+            Pace::default(),
+            Arc::new(fetch),
+            Arc::clone(&clock),
+            tasks.clone(),
+        ));
+        let expect = Expect::new(issuer.issuer(), Audience::only(CLIENT_ID));
+        let verifier = Verifier::new(token::Trust::new("test"), Keys::Remote(Arc::clone(&keys)), expect);
+        let events = Arc::new(Heard::default());
+        let settings = Settings {
+            verifier,
+            mapping: self.mapping,
+            allowed_groups: self.allowed_groups,
+            mode: self.mode,
+        };
+        let target = Target {
+            server: self.server.unwrap_or_else(|| stub.url()),
+            roots: Roots::Only(self.ca.pem().as_bytes().to_vec()),
+            credential: self.credential.unwrap_or_else(|| Credential::Token("the-proxys-own".into())),
+        };
+        let world = World {
+            clock,
+            dial: self.dial.unwrap_or(dial),
+            tunnels: tasks.clone(),
+            observer: Arc::clone(&events) as Arc<dyn Observer<Event>>,
+        };
+        let address = listen(Proxy::new(settings, target, world).unwrap(), &tasks).await;
+        Front { address, issuer, stub, clock: self.clock, keys, events, tasks }
+    }
+}
+
+async fn listen(proxy: Proxy, tasks: &Tasks) -> SocketAddr {
+    let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+    let address = listener.address().unwrap();
+    let proxy = Arc::new(proxy);
+    let service = tower::service_fn(move |request: http::Request<hyper::body::Incoming>| {
+        let proxy = Arc::clone(&proxy);
+        async move {
+            let peer = request.extensions().get::<Peer>().unwrap().address.ip();
+            Ok::<_, Infallible>(proxy.answer(request, peer).await)
+        }
+    });
+    let setting = Setting {
+        tls: None,
+        limits: Limits::default(),
+        clock: Arc::new(SystemClock::default()),
+        tasks: tasks.clone(),
+        observer: Arc::new(Ignore),
+    };
+    tasks.spawn(listener.serve(service, setting));
+    address
+}
+
+pub(crate) const CLIENT_ID: &str = "kubernetes";

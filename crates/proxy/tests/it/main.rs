@@ -1,0 +1,17 @@
+//! The proxy between real sockets: an issuer, a stub of an API server that says what reached it, and clients.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on says so by panicking"
+)]
+#![expect(clippy::disallowed_methods, reason = "tests connect as strangers do")]
+
+mod callers;
+mod client;
+mod front;
+mod lanes;
+mod smuggling;
+mod streams;
+mod stub;
+mod upgrades;

@@ -1,0 +1,88 @@
+//! Bodies stream both ways, as they come.
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt as _, Full};
+use serde_json::json;
+
+use crate::client::{self, get};
+use crate::front::{Front, Plan};
+use crate::stub::Stub;
+
+#[tokio::test]
+async fn a_watch_event_arrives_before_the_next_one_is_sent() {
+    let front = Front::start().await;
+    for over_h2 in [false, true] {
+        let events = front.stub.watch();
+        let request = get("/watch", &front.jane(), &[]);
+        let mut response = if over_h2 {
+            client::send_h2(front.address, request).await
+        } else {
+            client::send(front.address, request).await
+        };
+        for event in ["{\"type\":\"ADDED\"}\n", "{\"type\":\"MODIFIED\"}\n", "{\"type\":\"DELETED\"}\n"] {
+            events.send(event).unwrap();
+            let frame = response.body_mut().frame().await.unwrap().unwrap();
+            assert_eq!(frame.into_data().unwrap(), event);
+        }
+        drop(events);
+        assert!(response.into_body().collect().await.unwrap().to_bytes().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_watch_ends_at_the_api_server_when_the_client_goes() {
+    let front = Front::start().await;
+    let events = front.stub.watch();
+    let mut response = client::send(front.address, get("/watch", &front.jane(), &[])).await;
+    events.send("{}\n").unwrap();
+    response.body_mut().frame().await.unwrap().unwrap();
+    drop(response);
+    events.closed().await;
+}
+
+#[tokio::test]
+async fn bodies_and_methods_pass_over_both_protocols() {
+    let front = Front::start().await;
+    let body = "x".repeat(300_000);
+    for method in ["POST", "PUT", "PATCH", "DELETE"] {
+        let make = || {
+            Request::builder()
+                .method(method)
+                .uri("/api/v1/namespaces?dryRun=All")
+                .header("authorization", format!("Bearer {}", front.jane()))
+                .header("content-type", "application/json")
+                .body(Full::new(Bytes::from(body.clone())))
+                .unwrap()
+        };
+        for answer in
+            [client::send(front.address, make()).await, client::send_h2(front.address, make()).await]
+        {
+            let seen = client::read(answer).await.document;
+            assert_eq!((&seen["method"], &seen["body"]), (&json!(method), &json!(body)));
+            assert_eq!(seen["headers"]["content-length"], json!(["300000"]));
+        }
+    }
+}
+
+#[tokio::test]
+async fn trailers_pass_back_and_the_headers_of_the_hop_do_not() {
+    let plan = Plan::default();
+    let raw = "HTTP/1.1 200 OK\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\nX-End: 2\r\nTransfer-Encoding: chunked\r\n\
+               Trailer: X-Sum\r\n\r\n2\r\nhi\r\n0\r\nX-Sum: 7\r\n\r\n";
+    let stub = Some(Stub::raw(&plan.ca, raw).await);
+    let front = Plan { stub, ..plan }.start().await;
+    let answer = client::read(client::send_h2(front.address, get("/api", &front.jane(), &[])).await).await;
+    assert_eq!(answer.document, "hi");
+    assert_eq!(answer.trailers.unwrap()["x-sum"], "7");
+    assert_eq!(answer.headers["x-end"], "2");
+    assert!(!answer.headers.contains_key("x-hop") && !answer.headers.contains_key("connection"));
+}
+
+#[tokio::test]
+async fn connections_to_the_api_server_are_used_again() {
+    let front = Front::start().await;
+    let first = front.reached(&front.jane(), &[]).await;
+    let second = front.reached(&front.jane(), &[]).await;
+    assert_eq!(first["connection"], second["connection"]);
+}

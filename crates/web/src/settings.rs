@@ -1,0 +1,199 @@
+//! `web` and `frontend` (dex.md 2.2).
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use axum::http::{HeaderName, HeaderValue};
+use config::{Fields, Read as _};
+use inbound::{TlsVersion, Versions};
+
+use crate::client_address::{ClientAddress, Network};
+
+/// What the web listeners are told.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where to listen.
+    pub listen: Listen,
+    /// Origins whose scripts may call us.
+    pub allowed_origins: Vec<String>,
+    /// Headers they may send.
+    pub allowed_headers: Vec<String>,
+    /// Headers of every answer.
+    pub headers: Headers,
+    /// Whose word counts for client addresses.
+    pub client_address: ClientAddress,
+    /// How pages look.
+    pub frontend: Frontend,
+}
+
+/// Addresses and certificates.
+#[derive(Debug, Clone, Default)]
+pub struct Listen {
+    /// `web.http`
+    pub http: Option<SocketAddr>,
+    /// `web.https`
+    pub https: Option<(SocketAddr, TlsFiles)>,
+}
+
+/// `web.tlsCert`, `web.tlsKey` and the versions.
+#[derive(Debug, Clone)]
+pub struct TlsFiles {
+    /// The certificate chain, PEM.
+    pub cert: PathBuf,
+    /// The key, PEM.
+    pub key: PathBuf,
+    /// The versions spoken.
+    pub versions: Versions,
+}
+
+/// Headers of every answer that has no such header yet: safe defaults, and what the configuration says.
+#[derive(Debug, Clone)]
+pub struct Headers(Vec<(HeaderName, HeaderValue)>);
+
+/// `frontend`
+#[derive(Debug, Clone, Default)]
+pub struct Frontend {
+    /// The title of all pages.
+    pub issuer: Option<String>,
+}
+
+impl Settings {
+    /// Reads both sections.
+    pub fn read(root: &mut Fields<'_>) -> Self {
+        let mut web = root.group("web");
+        let settings = Self {
+            listen: Listen::read(&mut web),
+            allowed_origins: web.or_default("allowedOrigins"),
+            allowed_headers: web
+                .optional("allowedHeaders")
+                .unwrap_or_else(|| vec![String::from("Authorization")]),
+            headers: Headers::read(web.group("headers")),
+            client_address: client_address(web.group("clientRemoteIP")),
+            frontend: frontend(root.group("frontend")),
+        };
+        web.finish();
+        settings
+    }
+}
+
+impl Listen {
+    fn read(web: &mut Fields<'_>) -> Self {
+        let http = address(web, "http");
+        let https = address(web, "https");
+        let cert: Option<String> = web.optional("tlsCert");
+        let key: Option<String> = web.optional("tlsKey");
+        let versions = versions(web);
+        if http.is_none() && https.is_none() && !web.faults().has_errors() {
+            web.error(
+                "names no address to listen on",
+                "write http: 127.0.0.1:5556, or https with tlsCert and tlsKey",
+            );
+        }
+        let https = match (https, cert, key) {
+            (Some(address), Some(cert), Some(key)) => {
+                Some((address, TlsFiles { cert: cert.into(), key: key.into(), versions }))
+            }
+            (Some(_), _, _) => {
+                web.missing("tlsCert", "https needs tlsCert and tlsKey");
+                None
+            }
+            _ => None,
+        };
+        Self { http, https }
+    }
+}
+
+impl Headers {
+    fn read(mut fields: Fields<'_>) -> Self {
+        let mut headers = Vec::new();
+        for (name, default) in DEFAULT_HEADERS {
+            let written: Option<String> = if FIXED.contains(&name) { None } else { fields.optional(name) };
+            let Ok(header) = name.parse::<HeaderName>() else { continue };
+            let text = written.unwrap_or_else(|| default.to_owned());
+            match HeaderValue::from_str(&text) {
+                Ok(_) if text.is_empty() => {}
+                Ok(value) => headers.push((header, value)),
+                Err(_) => fields.missing(name, "write a header value of printable ASCII"),
+            }
+        }
+        fields.finish();
+        Self(headers)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &(HeaderName, HeaderValue)> {
+        self.0.iter()
+    }
+}
+
+fn address(web: &mut Fields<'_>, key: &str) -> Option<SocketAddr> {
+    let field = web.take(key)?;
+    let text = String::read(&field)?;
+    let spelled = match text.strip_prefix(':') {
+        Some(port) => format!("0.0.0.0:{port}"),
+        None => text.replace("localhost:", "127.0.0.1:"),
+    };
+    let parsed = spelled.parse().ok();
+    if parsed.is_none() {
+        field.error("is not host:port", "write it as 127.0.0.1:5556 or 0.0.0.0:5556");
+    }
+    parsed
+}
+
+fn versions(web: &mut Fields<'_>) -> Versions {
+    const WORDS: [(&str, TlsVersion); 2] = [("1.2", TlsVersion::V1_2), ("1.3", TlsVersion::V1_3)];
+    let mut one = |key: &str, default| web.one_of(key, &WORDS).unwrap_or(default);
+    let (min, max) = (one("tlsMinVersion", TlsVersion::V1_2), one("tlsMaxVersion", TlsVersion::V1_3));
+    if min > max {
+        web.missing("tlsMaxVersion", "it must not be below tlsMinVersion");
+    }
+    Versions { min, max }
+}
+
+fn client_address(mut fields: Fields<'_>) -> ClientAddress {
+    let header: Option<String> = fields.optional("header");
+    let trusted: Vec<String> = fields.or_default("trustedProxies");
+    let name = header.as_ref().and_then(|name| name.parse().ok());
+    if header.is_some() && name.is_none() {
+        fields.missing("header", "write a header's name, such as X-Forwarded-For");
+    }
+    if name.is_some() && trusted.is_empty() {
+        fields.warning(
+            "names a header and no trusted proxies, so the header is ignored",
+            "write trustedProxies",
+        );
+    }
+    let mut networks = Vec::new();
+    for text in &trusted {
+        match Network::parse(text) {
+            Some(network) => networks.push(network),
+            None => {
+                fields.missing("trustedProxies", format!("{text:?} is no network; write it as 10.0.0.0/8"));
+            }
+        }
+    }
+    fields.finish();
+    ClientAddress { header: name, trusted: networks }
+}
+
+fn frontend(mut fields: Fields<'_>) -> Frontend {
+    let frontend = Frontend { issuer: fields.optional("issuer") };
+    fields.unsupported(&["dir", "theme", "logoURL", "extra"]);
+    fields.finish();
+    frontend
+}
+
+/// Pages load one style sheet of ours and nothing else, run nothing, and stand in nobody's frame.
+const DEFAULT_HEADERS: [(&str, &str); 6] = [
+    (
+        "Content-Security-Policy",
+        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'",
+    ),
+    ("X-Frame-Options", "DENY"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-XSS-Protection", ""),
+    ("Strict-Transport-Security", ""),
+    ("Referrer-Policy", "no-referrer"),
+];
+
+/// Not among Dex's keys.
+const FIXED: [&str; 1] = ["Referrer-Policy"];

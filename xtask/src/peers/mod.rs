@@ -1,0 +1,158 @@
+//! Real programs of other makers that tests talk to: installed when missing, kept outside the repository.
+//!
+//! `xtask/peers/` holds what pins them. A test reads where its peer stands from a variable, `OBOL_PEER_…`.
+
+mod apt;
+mod kubernetes;
+mod node;
+mod python;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
+
+use anyhow::{Context, Result, anyhow};
+
+use crate::shell::which;
+
+/// The variables that tell tests where the peers are.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Places(BTreeMap<&'static str, PathBuf>);
+
+impl Places {
+    /// The variables with their values, for a child's environment.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        self.0.iter().map(|(name, path)| (*name, path.as_path()))
+    }
+
+    /// As lines that a shell evaluates.
+    pub(crate) fn as_shell(&self) -> String {
+        self.variables().map(|(name, path)| format!("export {name}='{}'\n", path.display())).collect()
+    }
+}
+
+/// An installation that goes on beside other work: most of its time is one long build.
+pub(crate) struct Pending(JoinHandle<Result<Places>>);
+
+impl Pending {
+    /// Waits until everything is there.
+    pub(crate) fn finish(self) -> Result<Places> {
+        self.0.join().map_err(|_| anyhow!("the installation of the peers panicked"))?
+    }
+}
+
+/// Begins to install what is missing.
+pub(crate) fn begin() -> Pending {
+    Pending(thread::spawn(install))
+}
+
+/// Installs what is missing.
+pub(crate) fn install() -> Result<Places> {
+    let cache = Cache::open()?;
+    let mut packages: Vec<&str> =
+        PACKAGES.iter().filter(|(program, _)| which(program).is_none()).map(|(_, name)| *name).collect();
+    if !kubernetes::is_built(&cache) {
+        packages.extend(kubernetes::BUILT_WITH);
+    }
+    apt::install(&cache, &packages)?;
+    let (kube_apiserver, kubectl, node_modules) = thread::scope(|scope| {
+        let long = scope.spawn(|| kubernetes::build(&cache));
+        let short = (python::install(&cache), node::install(&cache));
+        let long = long.join().map_err(|_| anyhow!("the build of kube-apiserver panicked")).flatten();
+        Ok::<_, anyhow::Error>((long?, short.0?, short.1?))
+    })?;
+    let mut places = BTreeMap::from([
+        ("OBOL_PEER_KUBE_APISERVER", kube_apiserver),
+        ("OBOL_PEER_KUBECTL", kubectl),
+        ("OBOL_PEER_NODE_MODULES", node_modules),
+    ]);
+    for (variable, program) in PROGRAMS {
+        places.insert(variable, which(program).with_context(|| format!("{program} is not on the PATH"))?);
+    }
+    Ok(Places(places))
+}
+
+/// One program of a Debian package, installed if it is missing.
+pub(crate) fn program(name: &str, package: &str) -> Result<PathBuf> {
+    if which(name).is_none() {
+        apt::install(&Cache::open()?, &[package])?;
+    }
+    which(name).with_context(|| format!("{name} is not on the PATH"))
+}
+
+/// The folder that outlives builds and is shared by the work trees of one user.
+pub(crate) struct Cache {
+    folder: PathBuf,
+    /// Held while something is installed, so that two runs do not install the same thing over each other.
+    _lock: File,
+}
+
+impl Cache {
+    /// Opens the folder; waits while another run installs.
+    pub(crate) fn open() -> Result<Self> {
+        let from = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let folder = from("OBOL_PEER_CACHE")
+            .or_else(|| Some(from("XDG_CACHE_HOME")?.join("obol/peers")))
+            .or_else(|| Some(from("HOME")?.join(".cache/obol/peers")))
+            .context("no place for the peers: set OBOL_PEER_CACHE")?;
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let lock = File::create(folder.join("lock"))?;
+        lock.lock()?;
+        Ok(Self { folder, _lock: lock })
+    }
+
+    /// A path in it.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Where the output of a long step goes.
+    pub(crate) fn log(&self, name: &str) -> PathBuf {
+        self.folder.join("log").join(format!("{name}.log"))
+    }
+
+    /// Makes a folder with `make`, whole or not at all: it gets its name when it is done.
+    pub(crate) fn folder(&self, name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+        let done = self.path(name);
+        if done.is_dir() {
+            return Ok(done);
+        }
+        let draft = self.path(&format!("{name}.draft"));
+        if draft.exists() {
+            fs::remove_dir_all(&draft)?;
+        }
+        fs::create_dir_all(&draft)?;
+        make(&draft)?;
+        fs::rename(&draft, &done)?;
+        Ok(done)
+    }
+}
+
+/// A short name for what a pinning file says, so that a changed pin is installed anew.
+fn fingerprint(text: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}
+
+/// Programs that Debian ships, and their packages.
+const PACKAGES: [(&str, &str); 7] = [
+    ("chromium", "chromium"),
+    ("curl", "curl"),
+    ("etcd", "etcd-server"),
+    ("jq", "jq"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
+    ("python3", "python3"),
+];
+
+/// Of these, what tests start themselves.
+const PROGRAMS: [(&str, &str); 5] = [
+    ("OBOL_PEER_CHROMIUM", "chromium"),
+    ("OBOL_PEER_CURL", "curl"),
+    ("OBOL_PEER_ETCD", "etcd"),
+    ("OBOL_PEER_JQ", "jq"),
+    ("OBOL_PEER_NODE", "node"),
+];
