@@ -4,6 +4,11 @@
 pub trait Observer<E: ?Sized>: Send + Sync + 'static {
     /// Called once per event, on the thread that made it.
     fn observe(&self, event: &E);
+
+    /// Whether what happens next will be heard. Who may not act unheard asks first, and refuses on `false`.
+    fn listens(&self) -> bool {
+        true
+    }
 }
 
 /// Hears nothing.

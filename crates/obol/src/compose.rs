@@ -102,6 +102,10 @@ pub(crate) async fn serve(
         () = tasks.ended() => {}
         () = clock.sleep(LAST_CALL) => tracing::warn!("some connections did not end in time"),
     }
+    tokio::select! {
+        () = metrics.written() => {}
+        () = clock.sleep(LAST_CALL) => tracing::error!("the last audit lines could not be written in time"),
+    }
     Ok(())
 }
 

@@ -146,6 +146,14 @@ impl Cx<'_> {
         &self.living.settings
     }
 
+    /// Nothing is granted that the audit log cannot take.
+    fn must_be_heard(&self) -> Result<(), error::Fault> {
+        if self.provider.around.events.listens() {
+            return Ok(());
+        }
+        Err(error::Fault::Busy { retry_after: UNHEARD })
+    }
+
     /// Writes the decision down. One event per decision, allow and deny alike.
     pub fn close<T>(mut self, outcome: &Result<T, error::Error>) {
         match outcome {
@@ -168,3 +176,6 @@ fn with_own(mut living: Living, ring: &Arc<KeyRing>) -> Living {
     living.connectors.push(own::opened(&living.settings.issuer, ring));
     living
 }
+
+/// How long an asker waits while the audit log is behind.
+const UNHEARD: std::time::Duration = std::time::Duration::from_secs(5);

@@ -24,6 +24,7 @@ impl Provider {
 }
 
 async fn answer(cx: &mut Cx<'_>, bearer: Option<&str>) -> Result<Claims, Error> {
+    cx.must_be_heard()?;
     let raw = bearer.ok_or_else(|| invalid("no bearer token"))?;
     let unverified = UnverifiedJwt::parse(raw).map_err(|error| invalid(error.to_string()))?;
     let verified =

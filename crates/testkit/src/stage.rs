@@ -2,6 +2,7 @@
 //! through a sign-in.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use ambient::{Observer, Secret, SystemRandom, Tasks};
@@ -44,11 +45,18 @@ pub struct Stage {
 
 /// Every event, in order.
 #[derive(Default)]
-pub struct Heard(Mutex<Vec<Event>>);
+pub struct Heard {
+    events: Mutex<Vec<Event>>,
+    deaf: AtomicBool,
+}
 
 impl Observer<Event> for Heard {
     fn observe(&self, event: &Event) {
-        self.0.lock().unwrap().push(event.clone());
+        self.events.lock().unwrap().push(event.clone());
+    }
+
+    fn listens(&self) -> bool {
+        !self.deaf.load(Ordering::Relaxed)
     }
 }
 
@@ -84,6 +92,11 @@ impl Stage {
     /// Puts another configuration in the place of the one there is.
     pub fn reload(&self, config: &str, connectors: Vec<Opened>) {
         self.provider.replace(Living { settings: settings(config), connectors });
+    }
+
+    /// An audit log that is behind, or no longer.
+    pub fn deafen(&self, deaf: bool) {
+        self.heard.deaf.store(deaf, Ordering::Relaxed);
     }
 
     /// A token request.
@@ -140,7 +153,7 @@ impl Stage {
 
     /// The decisions since the last call.
     pub fn decisions(&self) -> Vec<Decision> {
-        let events = std::mem::take(&mut *self.heard.0.lock().unwrap());
+        let events = std::mem::take(&mut *self.heard.events.lock().unwrap());
         events
             .into_iter()
             .filter_map(|event| if let Event::Decision(decision) = event { Some(*decision) } else { None })

@@ -1,61 +1,105 @@
 //! The audit log: one line per decision, written by a thread of its own in batches, so that no request waits for it.
+//! Nobody is let in while it is behind by more than its queue, and the process does not end before it is written.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use ambient::Observer;
 use provider::event::{Decision, Event};
 use serde_json::{Map, Value};
+use tokio::sync::oneshot;
 
 use super::logs::{Format, Logger};
 
 /// Takes events and lets a thread write them.
 pub(crate) struct Audit {
-    queue: SyncSender<Event>,
-    lost: Arc<AtomicU64>,
+    queue: SyncSender<Entry>,
+    /// What stands in the queue: a channel does not say.
+    waiting: Arc<AtomicUsize>,
+    lost: AtomicU64,
+}
+
+enum Entry {
+    Event(Event),
+    /// Somebody waits until everything before this is written.
+    Mark(oneshot::Sender<()>),
 }
 
 impl Audit {
     /// Starts the thread. It ends when the last sender is gone.
     pub(crate) fn start(logger: &Logger) -> std::io::Result<Self> {
-        let (queue, events) = sync_channel(QUEUED);
-        let logger = logger.clone();
+        Self::onto(std::io::stderr(), logger)
+    }
+
+    fn onto(to: impl Write + Send + 'static, logger: &Logger) -> std::io::Result<Self> {
+        let (queue, entries) = sync_channel(QUEUED + SPARE);
+        let waiting = Arc::<AtomicUsize>::default();
+        let (logger, left) = (logger.clone(), Arc::clone(&waiting));
         std::thread::Builder::new()
             .name("audit".into())
             .stack_size(STACK)
-            .spawn(move || write(&events, &logger))?;
-        Ok(Self { queue, lost: Arc::default() })
+            .spawn(move || write(to, &entries, &left, &logger))?;
+        Ok(Self { queue, waiting, lost: AtomicU64::new(0) })
     }
 
     /// How many lines could not be written because the queue was full.
     pub(crate) fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }
-}
 
-impl Observer<Event> for Audit {
-    fn observe(&self, event: &Event) {
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.queue.try_send(event.clone())
-        {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+    /// Resolves when every line so far is written, or never will be.
+    pub(crate) async fn written(&self) {
+        let (told, written) = oneshot::channel();
+        if self.queue.try_send(Entry::Mark(told)).is_ok() {
+            let _ = written.await;
         }
     }
 }
 
-fn write(events: &Receiver<Event>, logger: &Logger) {
-    let mut batch = String::new();
-    while let Ok(first) = events.recv() {
-        batch.clear();
-        line(&mut batch, &first, logger);
-        while batch.len() < BATCH
-            && let Ok(next) = events.try_recv()
-        {
-            line(&mut batch, &next, logger);
+impl Observer<Event> for Audit {
+    fn observe(&self, event: &Event) {
+        let granted = matches!(event, Event::Decision(decision) if decision.allowed);
+        if !granted && !self.listens() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+            return;
         }
-        let _ = std::io::stderr().lock().write_all(batch.as_bytes());
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        if self.queue.try_send(Entry::Event(event.clone())).is_err() {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn listens(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) < QUEUED
+    }
+}
+
+fn write(mut to: impl Write, entries: &Receiver<Entry>, waiting: &AtomicUsize, logger: &Logger) {
+    let mut batch = String::new();
+    while let Ok(first) = entries.recv() {
+        let (mut next, mut taken) = (Some(first), 0);
+        let mut mark = None;
+        while let Some(entry) = next {
+            match entry {
+                Entry::Event(event) => line(&mut batch, &event, logger),
+                Entry::Mark(told) => {
+                    mark = Some(told);
+                    break;
+                }
+            }
+            taken += 1;
+            next = if batch.len() < BATCH { entries.try_recv().ok() } else { None };
+        }
+        let _ = to.write_all(batch.as_bytes());
+        batch.clear();
+        waiting.fetch_sub(taken, Ordering::Relaxed);
+        if let Some(told) = mark {
+            let _ = told.send(());
+        }
     }
 }
 
@@ -142,7 +186,66 @@ const fn plain_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'/' | b'@')
 }
 
-/// Lines that may wait; about 30 MiB at worst.
+/// Lines that may wait before requests are refused; about 30 MiB at worst.
 const QUEUED: usize = 16 * 1024;
+/// Room beyond that for what was granted to requests that were let in before.
+const SPARE: usize = 4 * 1024;
 const BATCH: usize = 64 * 1024;
 const STACK: usize = 256 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use config::{Faults, KeyStyle, Section};
+
+    use super::*;
+
+    /// A log file whose every write waits for the test.
+    struct Slow {
+        go: Receiver<()>,
+        lines: mpsc::Sender<usize>,
+    }
+
+    impl Write for Slow {
+        fn write(&mut self, batch: &[u8]) -> std::io::Result<usize> {
+            let _ = self.go.recv();
+            let _ = self.lines.send(batch.iter().filter(|byte| **byte == b'\n').count());
+            Ok(batch.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn decision(allowed: bool) -> Event {
+        let mut decision = Decision::new(ambient::Time::from_unix(0), "id".into(), None, "test");
+        decision.allowed = allowed;
+        Event::Decision(Box::new(decision))
+    }
+
+    #[tokio::test]
+    async fn nobody_is_let_in_while_the_log_is_behind_and_it_recovers() {
+        let (go, going) = mpsc::channel();
+        let (lines, written) = mpsc::channel();
+        let faults = Faults::new();
+        let logger = Logger::read(Section::empty("logger").fields(KeyStyle::Dex, &faults));
+        let audit = Audit::onto(Slow { go: going, lines }, &logger).unwrap();
+        while audit.listens() {
+            audit.observe(&decision(false));
+        }
+        for _ in 0..SPARE {
+            audit.observe(&decision(true));
+        }
+        assert_eq!(audit.lost(), 0, "what was let in before is heard");
+        for _ in 0..3 {
+            audit.observe(&decision(false));
+        }
+        assert_eq!(audit.lost(), 3, "what is refused takes no room from what was granted, and is counted");
+        drop(go);
+        audit.written().await;
+        assert!(audit.listens());
+        assert_eq!(written.try_iter().sum::<usize>(), QUEUED + SPARE);
+    }
+}

@@ -80,6 +80,11 @@ impl Metrics {
         )
     }
 
+    /// Resolves when everything that was told so far is written.
+    pub(crate) async fn written(&self) {
+        self.audit.written().await;
+    }
+
     fn count(&self, decision: &Decision) {
         let labels = Labels {
             action: decision.action.to_string(),
@@ -102,6 +107,10 @@ impl Observer<Event> for Metrics {
             Event::Keys(_) => {}
         }
         self.audit.observe(event);
+    }
+
+    fn listens(&self) -> bool {
+        self.audit.listens()
     }
 }
 

@@ -124,6 +124,7 @@ async fn phases(
     authorization: Option<&str>,
     form: &Form<'_>,
 ) -> Result<TokenResponse, Error> {
+    cx.must_be_heard()?;
     let grant = find(cx, form)?;
     cx.decision.action = grant.kind().into();
     let credentials = Credentials::read(authorization, form)?;

@@ -144,6 +144,7 @@ impl Provider {
         mut attempt: Attempt,
         signed_in: SignedIn,
     ) -> Result<Reply, Stop> {
+        cx.must_be_heard()?;
         cx.decision.client = Some(attempt.client.as_str().into());
         cx.decision.connector = Some(attempt.connector.as_str().into());
         cx.decision.upstream_subject = Some(signed_in.identity.user_id.clone());
