@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use http_body_util::{Either, Empty};
+use http_body_util::{BodyExt as _, Either, Empty};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -65,17 +65,17 @@ async fn speak<S, B>(
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let asked = Arc::new(AtomicBool::new(false));
+    let busy = Arc::new(Busy::default());
     let serving = {
-        let (asked, observer) = (Arc::clone(&asked), Arc::clone(&setting.observer));
+        let (busy, observer) = (Arc::clone(&busy), Arc::clone(&setting.observer));
         service_fn(move |mut request: Request<Incoming>| {
-            asked.store(true, Ordering::Relaxed);
+            let under_way = busy.begin();
             request.extensions_mut().insert(peer);
             let (service, observer) = (service.clone(), Arc::clone(&observer));
             async move {
                 let answer = caught(async move { service.oneshot(request).await }).await;
                 Ok::<_, Infallible>(match answer {
-                    Some(Ok(answer)) => answer.map(Either::Left),
+                    Some(Ok(answer)) => answer.map(|body| Either::Left(until_sent(body, under_way))),
                     None => {
                         observer.observe(&Event::Panicked { peer: peer.address });
                         failed().map(Either::Right)
@@ -86,18 +86,21 @@ async fn speak<S, B>(
     };
     let builder = protocols(&setting.limits);
     let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), serving));
-    let mut first = setting.clock.sleep(setting.limits.head);
+    // hyper's own timer starts only once it knows the protocol, which a silent peer never tells.
+    let mut watch = setting.clock.sleep(setting.limits.head);
     let mut stopping = setting.tasks.stopping();
-    let mut watching = true;
+    let mut seen = 0;
     loop {
         tokio::select! {
             _ = connection.as_mut() => return,
-            // hyper's own timer starts only once it knows the protocol, which a silent peer never tells.
-            () = &mut first, if watching => {
-                if !asked.load(Ordering::Relaxed) {
-                    return;
+            () = &mut watch => {
+                let begun = busy.begun.load(Ordering::Relaxed);
+                match begun {
+                    0 => return,
+                    _ if begun == seen && busy.under_way.load(Ordering::Relaxed) == 0 => break,
+                    _ => seen = begun,
                 }
-                watching = false;
+                watch = setting.clock.sleep(setting.limits.idle);
             }
             () = &mut stopping => break,
         }
@@ -107,6 +110,40 @@ async fn speak<S, B>(
         _ = connection => {}
         () = setting.clock.sleep(setting.limits.drain) => {}
     }
+}
+
+/// What a connection is used for.
+#[derive(Default)]
+struct Busy {
+    begun: AtomicUsize,
+    under_way: AtomicUsize,
+}
+
+impl Busy {
+    fn begin(self: &Arc<Self>) -> UnderWay {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        UnderWay(Arc::clone(self))
+    }
+}
+
+/// One request, from its head to the end of its answer.
+struct UnderWay(Arc<Busy>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The same body; what is under way ends with it.
+fn until_sent<B: http_body::Body<Data = Bytes>>(
+    body: B,
+    under_way: UnderWay,
+) -> impl http_body::Body<Data = Bytes, Error = B::Error> {
+    body.inspect_frame(move |_| {
+        let _held = &under_way;
+    })
 }
 
 fn protocols(limits: &Limits) -> auto::Builder<TokioExecutor> {
@@ -121,6 +158,8 @@ fn protocols(limits: &Limits) -> auto::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .keep_alive_interval(limits.head)
         .max_concurrent_streams(limits.streams)
+        .initial_connection_window_size(limits.window)
+        .initial_stream_window_size(limits.window.min(STREAM_WINDOW))
         .max_header_list_size(limits.head_bytes);
     builder
 }
@@ -140,6 +179,9 @@ fn failed() -> Response<Empty<Bytes>> {
     *answer.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     answer
 }
+
+/// For one request of an HTTP/2 connection.
+const STREAM_WINDOW: u32 = 256 * 1024;
 
 /// hyper's own minimum.
 const MIN_BUFFER: usize = 8192;

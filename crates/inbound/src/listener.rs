@@ -47,8 +47,12 @@ pub struct Limits {
     pub head: Duration,
     /// Bytes of an HTTP/1.1 head, and of an HTTP/2 header list.
     pub head_bytes: u32,
+    /// A connection on which nothing was asked or answered for so long is closed, pings or not.
+    pub idle: Duration,
     /// HTTP/2 streams at once on one connection.
     pub streams: u32,
+    /// Bytes of bodies that an HTTP/2 connection may send ahead of who reads them.
+    pub window: u32,
     /// For what is under way when the group stops.
     pub drain: Duration,
 }
@@ -83,7 +87,9 @@ impl Default for Limits {
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(60),
             head_bytes: 64 * 1024,
+            idle: Duration::from_secs(180),
             streams: 250,
+            window: 1024 * 1024,
             drain: Duration::from_secs(20),
         }
     }

@@ -78,7 +78,7 @@ pub(crate) async fn serve(
     let routes = web::router(Arc::clone(&provider), configuration.web, pages);
     let setting = Setting {
         tls: None,
-        limits: Limits::default(),
+        limits: small(),
         clock: Arc::clone(&clock) as Arc<dyn ambient::Clock>,
         tasks: tasks.clone(),
         observer: Arc::clone(&metrics) as Arc<dyn Observer<inbound::Event>>,
@@ -186,6 +186,11 @@ fn hyper_service(
     tower::util::MapRequest::new(routes, |request: http::Request<hyper::body::Incoming>| {
         request.map(axum::body::Body::new)
     })
+}
+
+/// Requests of the provider are small: who sends much ahead of being read is no client of it.
+fn small() -> Limits {
+    Limits { streams: 32, window: 256 * 1024, ..Limits::default() }
 }
 
 /// Longer than any listener drains.

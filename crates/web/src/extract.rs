@@ -6,12 +6,12 @@ use std::sync::Arc;
 use axum::extract::Request;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
-use http_body_util::{BodyExt as _, Limited};
 use provider::Peer;
-use provider::error::Refusal;
+use provider::error::{Error, Refusal};
 use provider::login::Stop;
 use wire::form::{BadForm, Form};
 
+use crate::bodies::{Held, Room};
 use crate::layers::RequestId;
 use crate::{Web, respond};
 
@@ -20,24 +20,28 @@ pub(crate) struct Asked {
     pub(crate) peer: Peer,
     pub(crate) authorization: Option<String>,
     pub(crate) body: String,
+    /// What the body takes of the budget, until it is answered.
+    _room: Option<Room>,
 }
 
 impl Asked {
-    /// A form in the body.
-    pub(crate) async fn form(web: &Web, request: Request) -> Result<Self, Refusal> {
+    /// A form in the body, at most that large.
+    pub(crate) async fn form(web: &Web, request: Request, most: usize) -> Result<Self, Error> {
         let peer = peer(web, &request);
         let authorization = authorization(request.headers())?;
-        let body = form_body(request).await?;
-        Ok(Self { peer, authorization, body })
+        is_form(request.headers())?;
+        let Held { bytes, room } = web.bodies.read(request.into_body(), most).await?;
+        let body = String::from_utf8(bytes).map_err(|_| Refusal::request("the body is not UTF-8"))?;
+        Ok(Self { peer, authorization, body, _room: room })
     }
 
     /// The query by GET, the form by POST.
     pub(crate) async fn query_or_form(web: &Web, request: Request) -> Result<Self, Stop> {
         if request.method() == Method::POST {
-            return Self::form(web, request).await.map_err(|refusal| bad_form(&refusal));
+            return Self::form(web, request, PAGE_FORM).await.map_err(bad_form);
         }
         let body = request.uri().query().unwrap_or_default().to_owned();
-        Ok(Self { peer: peer(web, &request), authorization: None, body })
+        Ok(Self { peer: peer(web, &request), authorization: None, body, _room: None })
     }
 
     /// A form that one of our own pages sent. The attempt's cookie does not come along from elsewhere; this refuses
@@ -49,7 +53,7 @@ impl Asked {
         {
             return Err(Stop::page(403, "This form was sent from another site."));
         }
-        Self::form(web, request).await.map_err(|refusal| bad_form(&refusal))
+        Self::form(web, request, PAGE_FORM).await.map_err(bad_form)
     }
 }
 
@@ -116,26 +120,24 @@ fn authorization(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     }
 }
 
-async fn form_body(request: Request) -> Result<String, Refusal> {
-    let kind =
-        request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if !kind
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .eq_ignore_ascii_case("application/x-www-form-urlencoded")
-    {
-        return Err(Refusal::request("the body must be application/x-www-form-urlencoded"));
+fn is_form(headers: &HeaderMap) -> Result<(), Refusal> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    if kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return Ok(());
     }
-    let body = Limited::new(request.into_body(), MAX_FORM).collect().await;
-    let body = body.map_err(|_| Refusal::request("the body is too large or broke off"))?.to_bytes();
-    String::from_utf8(Vec::from(body)).map_err(|_| Refusal::request("the body is not UTF-8"))
+    Err(Refusal::request("the body must be application/x-www-form-urlencoded"))
 }
 
-fn bad_form(refusal: &Refusal) -> Stop {
-    Stop::page(400, format!("The request is malformed: {}.", refusal.told))
+fn bad_form(error: Error) -> Stop {
+    match error {
+        Error::Refusal(refusal) => Stop::page(400, format!("The request is malformed: {}.", refusal.told)),
+        Error::Fault(fault) => Stop::Fault(fault),
+    }
 }
 
 /// A subject token of the largest size, an actor's, and the rest.
-const MAX_FORM: usize = 160 * 1024;
+pub(crate) const TOKEN_FORM: usize = 160 * 1024;
+
+/// An authorization request, or what somebody typed.
+const PAGE_FORM: usize = 16 * 1024;

@@ -3,6 +3,7 @@
 //! Nothing is decided here. A request becomes wire values, the provider answers, and the answer becomes HTTP, in
 //! [`respond`] and nowhere else.
 
+mod bodies;
 mod client_address;
 mod documents;
 mod endpoints;
@@ -27,11 +28,13 @@ pub struct Web {
     pub(crate) settings: Settings,
     pub(crate) pages: Pages,
     pub(crate) documents: documents::Documents,
+    pub(crate) bodies: bodies::Bodies,
 }
 
 /// The provider's routes under its issuer's path, inside the layers.
 pub fn router(provider: Arc<Provider>, settings: Settings, pages: Pages) -> Router {
     let prefix = provider.living().settings.issuer.path().to_owned();
-    let web = Arc::new(Web { provider, settings, pages, documents: documents::Documents::default() });
+    let bodies = bodies::Bodies::new(Arc::clone(&provider.around().clock));
+    let web = Arc::new(Web { provider, settings, pages, documents: documents::Documents::default(), bodies });
     layers::around(endpoints::routes(&prefix, &web), web)
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use inbound::{Event, Limits, Peer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -51,6 +52,23 @@ async fn attack_25_slow_and_silent_peers_are_closed() {
         let answer = running.say(text).await;
         assert_eq!(answer.contains("/once"), text.contains("/once"), "{text:?}: {answer:?}");
     }
+}
+
+/// A connection that is alive and asks nothing gives its place back; one that still gets its answer keeps it.
+#[tokio::test]
+async fn attack_25_pings_do_not_keep_a_place() {
+    let running = Running::start(Limits { idle: Duration::from_millis(50), ..short() }, None).await;
+    let stream = TcpStream::connect(running.address).await.unwrap();
+    let (mut send, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    let alive = tokio::spawn(connection);
+    let ask = |path: &str| Request::builder().uri(format!("http://x{path}")).body(String::new()).unwrap();
+    let slow = send.send_request(ask("/never"));
+    assert!(send.send_request(ask("/once")).await.unwrap().status().is_success());
+    let early = tokio::time::timeout(Duration::from_millis(300), slow).await;
+    assert!(early.is_err() && !alive.is_finished(), "a request was under way");
+    // Dropping the request ends it, and then nothing is under way.
+    alive.await.unwrap().unwrap();
 }
 
 #[tokio::test]

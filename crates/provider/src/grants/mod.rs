@@ -93,8 +93,8 @@ impl Provider {
     }
 
     /// Writes down a token request that cannot even be read.
-    pub fn turn_away(&self, peer: &Peer, refusal: Refusal) -> Error {
-        let outcome: Result<(), Error> = Err(refusal.into());
+    pub fn turn_away(&self, peer: &Peer, error: Error) -> Error {
+        let outcome: Result<(), Error> = Err(error);
         self.begin(peer, "token").close(&outcome);
         outcome.err().unwrap_or_else(|| abandoned().into())
     }

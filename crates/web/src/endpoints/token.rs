@@ -27,11 +27,11 @@ async fn token(State(web): State<Shared>, request: Request) -> Response {
 
 async fn answer(web: &Shared, request: Request) -> Result<TokenResponse, Error> {
     let peer = extract::peer(web, &request);
-    let refused = |refusal| web.provider.turn_away(&peer, refusal);
-    refuse_query(request.uri().query()).map_err(refused)?;
-    let asked = Asked::form(web, request).await.map_err(refused)?;
+    let refused = |error| web.provider.turn_away(&peer, error);
+    refuse_query(request.uri().query()).map_err(|refusal| refused(refusal.into()))?;
+    let asked = Asked::form(web, request, extract::TOKEN_FORM).await.map_err(refused)?;
     let form = Form::parse(&asked.body, &REPEATABLE);
-    let form = form.map_err(|error| refused(Refusal::request(extract::malformed(&error))))?;
+    let form = form.map_err(|error| refused(Refusal::request(extract::malformed(&error)).into()))?;
     web.provider.token(&asked.peer, asked.authorization.as_deref(), &form).await
 }
 
