@@ -4,8 +4,9 @@
 use std::fmt::Write as _;
 use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
 
 use ambient::Observer;
 use provider::event::{Decision, Event};
@@ -17,9 +18,17 @@ use super::logs::{Format, Logger};
 /// Takes events and lets a thread write them.
 pub(crate) struct Audit {
     queue: SyncSender<Entry>,
-    /// What stands in the queue: a channel does not say.
-    waiting: Arc<AtomicUsize>,
+    state: Arc<State>,
     lost: AtomicU64,
+}
+
+/// What the thread tells of itself.
+#[derive(Default)]
+struct State {
+    /// What stands in the queue: a channel does not say.
+    waiting: AtomicUsize,
+    /// The last write did not succeed.
+    failing: AtomicBool,
 }
 
 enum Entry {
@@ -36,13 +45,13 @@ impl Audit {
 
     fn onto(to: impl Write + Send + 'static, logger: &Logger) -> std::io::Result<Self> {
         let (queue, entries) = sync_channel(QUEUED + SPARE);
-        let waiting = Arc::<AtomicUsize>::default();
-        let (logger, left) = (logger.clone(), Arc::clone(&waiting));
+        let state = Arc::<State>::default();
+        let (logger, told) = (logger.clone(), Arc::clone(&state));
         std::thread::Builder::new()
             .name("audit".into())
             .stack_size(STACK)
-            .spawn(move || write(to, &entries, &left, &logger))?;
-        Ok(Self { queue, waiting, lost: AtomicU64::new(0) })
+            .spawn(move || write(to, &entries, &told, &logger))?;
+        Ok(Self { queue, state, lost: AtomicU64::new(0) })
     }
 
     /// How many lines could not be written because the queue was full.
@@ -66,19 +75,19 @@ impl Observer<Event> for Audit {
             self.lost.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.state.waiting.fetch_add(1, Ordering::Relaxed);
         if self.queue.try_send(Entry::Event(event.clone())).is_err() {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.state.waiting.fetch_sub(1, Ordering::Relaxed);
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     fn listens(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) < QUEUED
+        self.state.waiting.load(Ordering::Relaxed) < QUEUED && !self.state.failing.load(Ordering::Relaxed)
     }
 }
 
-fn write(mut to: impl Write, entries: &Receiver<Entry>, waiting: &AtomicUsize, logger: &Logger) {
+fn write(mut to: impl Write, entries: &Receiver<Entry>, state: &State, logger: &Logger) {
     let mut batch = String::new();
     while let Ok(first) = entries.recv() {
         let (mut next, mut taken) = (Some(first), 0);
@@ -94,11 +103,28 @@ fn write(mut to: impl Write, entries: &Receiver<Entry>, waiting: &AtomicUsize, l
             taken += 1;
             next = if batch.len() < BATCH { entries.try_recv().ok() } else { None };
         }
-        let _ = to.write_all(batch.as_bytes());
+        persist(&mut to, batch.as_bytes(), &state.failing);
         batch.clear();
-        waiting.fetch_sub(taken, Ordering::Relaxed);
+        state.waiting.fetch_sub(taken, Ordering::Relaxed);
         if let Some(told) = mark {
             let _ = told.send(());
+        }
+    }
+}
+
+/// Writes it all, however long that takes: while it does not succeed nobody is let in, and no line is lost.
+fn persist(to: &mut impl Write, mut rest: &[u8], failing: &AtomicBool) {
+    while !rest.is_empty() {
+        match to.write(rest) {
+            Ok(written @ 1..) => {
+                rest = rest.get(written..).unwrap_or_default();
+                failing.store(false, Ordering::Relaxed);
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Ok(0) | Err(_) => {
+                failing.store(true, Ordering::Relaxed);
+                std::thread::sleep(AGAIN);
+            }
         }
     }
 }
@@ -190,6 +216,8 @@ const fn plain_byte(byte: u8) -> bool {
 const QUEUED: usize = 16 * 1024;
 /// Room beyond that for what was granted to requests that were let in before.
 const SPARE: usize = 4 * 1024;
+/// Between tries to write what could not be written.
+const AGAIN: Duration = Duration::from_millis(200);
 const BATCH: usize = 64 * 1024;
 const STACK: usize = 256 * 1024;
 
@@ -247,5 +275,45 @@ mod tests {
         audit.written().await;
         assert!(audit.listens());
         assert_eq!(written.try_iter().sum::<usize>(), QUEUED + SPARE);
+    }
+
+    /// A full disk, and then none.
+    struct Full {
+        full: Arc<AtomicBool>,
+        tried: mpsc::Sender<()>,
+        lines: mpsc::Sender<usize>,
+    }
+
+    impl Write for Full {
+        fn write(&mut self, batch: &[u8]) -> std::io::Result<usize> {
+            let _ = self.tried.send(());
+            if self.full.load(Ordering::SeqCst) {
+                return Err(std::io::ErrorKind::StorageFull.into());
+            }
+            let some = batch.len().min(7);
+            let _ = self.lines.send(batch.iter().take(some).filter(|byte| **byte == b'\n').count());
+            Ok(some)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_is_let_in_while_lines_cannot_be_written_and_none_is_lost() {
+        let (full, (tried, tries), (lines, written)) =
+            (Arc::new(AtomicBool::new(true)), mpsc::channel(), mpsc::channel());
+        let faults = Faults::new();
+        let logger = Logger::read(Section::empty("logger").fields(KeyStyle::Dex, &faults));
+        let audit = Audit::onto(Full { full: Arc::clone(&full), tried, lines }, &logger).unwrap();
+        audit.observe(&decision(true));
+        // The second try comes after the first has failed.
+        let _ = (tries.recv(), tries.recv());
+        assert!(!audit.listens());
+        full.store(false, Ordering::SeqCst);
+        audit.written().await;
+        assert!(audit.listens());
+        assert_eq!((written.try_iter().sum::<usize>(), audit.lost()), (1, 0));
     }
 }

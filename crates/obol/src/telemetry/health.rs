@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ambient::Observer;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -33,7 +34,7 @@ fn measured(known: &Known) -> Response {
     ([(header::CONTENT_TYPE, kind)], known.metrics.text()).into_response()
 }
 
-/// Ready: there are keys to sign with, and the store answers now.
+/// Ready: there are keys to sign with, the store answers now, and the audit log takes what is decided.
 async fn ready(known: &Known) -> Response {
     let keys = known.provider.ring().jwks().is_some();
     let late = known.provider.around().clock.sleep(PATIENCE);
@@ -41,8 +42,10 @@ async fn ready(known: &Known) -> Response {
         found = known.provider.check_store() => found.map_err(|error| error.to_string()),
         () = late => Err("the store does not answer in time".to_owned()),
     };
-    let healthy = keys && store.is_ok();
+    let audit = Observer::<provider::event::Event>::listens(&*known.metrics);
+    let healthy = keys && store.is_ok() && audit;
     let document = serde_json::json!({
+        "audit": { "healthy": audit },
         "keys": { "healthy": keys },
         "storage": { "healthy": store.is_ok(), "error": store.err() },
     });
