@@ -28,6 +28,7 @@ pub struct Fields<'f> {
     faults: &'f Faults,
     left: Vec<Entry>,
     asked: Vec<String>,
+    restricting: &'static [&'static str],
 }
 
 impl<'f> Fields<'f> {
@@ -38,7 +39,7 @@ impl<'f> Fields<'f> {
             _ => Vec::new(),
         };
         let Field { path, at, keys, faults, .. } = field.clone();
-        let mut fields = Self { path, at, keys, faults, left, asked: Vec::new() };
+        let mut fields = Self { path, at, keys, faults, left, asked: Vec::new(), restricting: &[] };
         if keys == KeyStyle::Dex {
             fields.refuse_twins();
         }
@@ -189,6 +190,12 @@ impl<'f> Fields<'f> {
         &self.path
     }
 
+    /// Keys whose absence allows more than their presence: an unknown key that is nearly one of them is an error, whatever
+    /// the style. Said before [`Fields::finish`].
+    pub fn restricting(&mut self, keys: &'static [&'static str]) {
+        self.restricting = keys;
+    }
+
     /// Writes down an error about the mapping as a whole.
     pub fn error(&self, what: impl Into<String>, instead: impl Into<String>) {
         self.faults.error(&self.path, self.at, what, instead);
@@ -215,11 +222,12 @@ impl<'f> Fields<'f> {
             if self.faults.is_full() {
                 break;
             }
-            let near = nearest(&entry.key, self.asked.iter().map(String::as_str));
+            let meant = nearest(&entry.key, self.restricting.iter().copied());
+            let near = meant.or_else(|| nearest(&entry.key, self.asked.iter().map(String::as_str)));
             let instead =
                 near.map_or_else(|| String::from("remove it"), |near| format!("did you mean {near}?"));
             let path = self.path.key(&entry.key);
-            if self.keys == KeyStyle::Ours || self.faults.is_strict() {
+            if self.keys == KeyStyle::Ours || self.faults.is_strict() || meant.is_some() {
                 self.faults.error(&path, entry.at, "is not a known key", instead);
             } else {
                 self.faults.warning(&path, entry.at, "is not a known key and has no effect", instead);

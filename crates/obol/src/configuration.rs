@@ -68,6 +68,7 @@ pub(crate) fn read(
         policies.check_connectors(&ids, faults);
     }
     root.unsupported(&["grpc", "sessions", "mfa"]);
+    root.restricting(&OURS);
     root.finish();
     if faults.has_errors() {
         return None;
@@ -168,4 +169,4 @@ fn sealing(root: &mut Fields<'_>, environment: &Environment, ours: bool) -> AtRe
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /// Top-level keys that no Dex configuration has.
-const OURS: [&str; 2] = ["tokenExchange", "sealing"];
+static OURS: [&str; 2] = ["tokenExchange", "sealing"];

@@ -221,3 +221,24 @@ fn presence_and_value_are_different_questions() {
     assert!(fields.optional_group("tokenExchange").is_none());
     assert_eq!(faults.known_keys()[0].kind, Kind::Section);
 }
+
+/// A section that restricts by being there must not be lost to a slip.
+#[test]
+fn a_slip_in_a_restricting_key_is_an_error() {
+    for (text, error) in [
+        ("tokenExchnage: {}", true),
+        ("tokenExchanges: {}", true),
+        ("token_exchange: {}", true),
+        ("expiryy: {}", false),
+        ("something: {}", false),
+    ] {
+        let faults = Faults::new();
+        let root = parse(text, &faults).unwrap();
+        let mut fields = root.fields(KeyStyle::Dex, &faults);
+        fields.restricting(&["tokenExchange", "sealing"]);
+        let _ = fields.optional_group("expiry");
+        fields.finish();
+        assert_eq!(faults.has_errors(), error, "{faults}");
+        assert_eq!(faults.to_string().contains("did you mean tokenExchange?"), error, "{faults}");
+    }
+}
