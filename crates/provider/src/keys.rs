@@ -96,13 +96,9 @@ impl Keeper {
             wait = match self.follow().await {
                 Ok(_) => LOOK_AGAIN,
                 Err(error) => {
-                    let what =
-                        format!("signing keys cannot be followed: {error}; the present ones stay in use");
-                    self.around.events.observe(&Event::Trouble(Trouble {
-                        at: self.around.clock.now(),
-                        part: "keys",
-                        what,
-                    }));
+                    self.trouble(format!(
+                        "signing keys cannot be followed: {error}; the present ones stay in use"
+                    ));
                     TRY_AGAIN
                 }
             };
@@ -116,6 +112,13 @@ impl Keeper {
         let mut record = self.records.read::<KeysRecord>(KEY).await?.ok_or_else(missing)?.value;
         let mut trial = record.ring.clone();
         let step = trial.advance(self.around.clock.now(), &self.schedule);
+        if let Some(behind) = step.behind {
+            self.trouble(format!(
+                "this clock stands {} s before the newest step of the signing keys: they are not rotated until it is \
+                 right, here or on the replica that took that step",
+                behind.as_secs()
+            ));
+        }
         if step.changed || !step.wanted.is_empty() {
             record = self.rotate(record).await?.ok_or_else(missing)?;
         }
@@ -161,6 +164,11 @@ impl Keeper {
             record.ring.add(alg, token::Signer::public_jwk(&signer).clone(), private, now, &self.schedule);
         }
         Ok(record)
+    }
+
+    fn trouble(&self, what: String) {
+        let trouble = Trouble { at: self.around.clock.now(), part: "keys", what };
+        self.around.events.observe(&Event::Trouble(trouble));
     }
 
     fn tell(&self, what: &str) {

@@ -81,11 +81,27 @@ pub struct Step {
     pub changed: bool,
     /// Algorithms that need a new key: make it, [`RingState::add`] it, and write the record.
     pub wanted: Vec<Alg>,
+    /// The clock stands so far before the newest step that nothing was done.
+    pub behind: Option<Duration>,
+}
+
+impl Stage {
+    const fn since(self) -> i64 {
+        match self {
+            Self::Published { since } | Self::Signing { since } | Self::Retired { since } => since,
+        }
+    }
 }
 
 impl RingState {
     /// Moves every key on to where it should be at `now`.
+    ///
+    /// A clock that stands before what was written is wrong, or was wrong when that was written; either way nothing is
+    /// moved by it, since a step taken at a wrong time drops keys of living tokens on every replica.
     pub fn advance(&mut self, now: Time, schedule: &Schedule) -> Step {
+        if let Some(behind) = self.behind(now, schedule) {
+            return Step { behind: Some(behind), ..Step::default() };
+        }
         let before = self.keys.len();
         let mut changed = false;
         for key in &mut self.keys {
@@ -96,7 +112,14 @@ impl RingState {
         }
         self.keys.retain(|key| !key.is_over(now, schedule));
         let wanted = schedule.algs.iter().copied().filter(|alg| self.lacks(*alg, now, schedule)).collect();
-        Step { changed: changed || self.keys.len() != before, wanted }
+        Step { changed: changed || self.keys.len() != before, wanted, behind: None }
+    }
+
+    /// By how much the clock stands before the newest step, if by more than clocks may be apart.
+    fn behind(&self, now: Time, schedule: &Schedule) -> Option<Duration> {
+        let newest = self.keys.iter().map(|key| key.stage.since()).max().map(Time::from_unix)?;
+        let behind = newest.since(now);
+        (now < newest && behind > schedule.slack).then_some(behind)
     }
 
     /// Adds a new key. The first of its algorithm signs at once: there is nothing else to sign with.
@@ -172,15 +195,9 @@ impl RingState {
 }
 
 impl RingKey {
-    /// Follows the schedule's changes and a clock that was set back: a stage never began in the future.
+    /// Follows the schedule's changes.
     fn settle(&mut self, now: Time, schedule: &Schedule) -> bool {
         let (stage, longest) = (self.stage, self.longest_token);
-        let began = |since: i64| since.min(now.unix());
-        self.stage = match self.stage {
-            Stage::Published { since } => Stage::Published { since: began(since) },
-            Stage::Signing { since } => Stage::Signing { since: began(since) },
-            Stage::Retired { since } => Stage::Retired { since: began(since) },
-        };
         if matches!(self.stage, Stage::Signing { .. }) {
             self.longest_token = self.longest_token.max(schedule.longest_token.as_secs());
         }
