@@ -100,6 +100,10 @@ impl Connector for Local {
     fn refresh(&self) -> Option<&dyn Refresh> {
         Some(self)
     }
+
+    fn knows(&self, user_id: &str) -> bool {
+        self.rows.values().any(|row| row.identity.user_id == user_id)
+    }
 }
 
 impl PasswordFlow for Local {

@@ -28,6 +28,12 @@ pub trait Connector: Send + Sync + 'static {
         None
     }
 
+    /// Whether that user may still be somebody here. Upstreams that can only be asked with the person at hand say yes;
+    /// one whose users stand in the living configuration knows better.
+    fn knows(&self, _user_id: &str) -> bool {
+        true
+    }
+
     /// Begins to fetch in the background what the first request would wait for. Called once the process serves.
     fn warm(&self) {}
 }

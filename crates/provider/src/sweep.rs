@@ -4,10 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ambient::Time;
+
 use crate::Provider;
 use crate::event::{Event, Trouble};
 use crate::login::Attempt;
-use crate::records::grant::Grant;
+use crate::records::grant::{Grant, RefreshRules};
 use crate::store::StoreError;
 
 /// Sweeps until the process ends.
@@ -23,24 +25,38 @@ pub async fn run(provider: Arc<Provider>) {
 }
 
 impl Provider {
-    /// One round.
+    /// One round: as many batches as there are.
     ///
     /// # Errors
     /// The store's.
     pub async fn sweep(&self) -> Result<(), StoreError> {
         let now = self.around.clock.now();
-        for (key, attempt) in self.records.due::<Attempt>(now, BATCH).await? {
+        let rules = self.living().settings.expiry.refresh;
+        while self.sweep_attempts(now).await? == BATCH {}
+        while self.sweep_grants(now, &rules).await? == BATCH {}
+        Ok(())
+    }
+
+    async fn sweep_attempts(&self, now: Time) -> Result<usize, StoreError> {
+        let due = self.records.due::<Attempt>(now, BATCH).await?;
+        let found = due.len();
+        for (key, attempt) in due {
             self.records.remove::<Attempt>(&key, attempt.stamped()).await?;
         }
-        let rules = self.living().settings.expiry.refresh;
-        for (key, grant) in self.records.due::<Grant>(now, BATCH).await? {
+        Ok(found)
+    }
+
+    async fn sweep_grants(&self, now: Time, rules: &RefreshRules) -> Result<usize, StoreError> {
+        let due = self.records.due::<Grant>(now, BATCH).await?;
+        let found = due.len();
+        for (key, grant) in due {
             let read = grant.stamped();
-            match grant.value.swept(now, &rules) {
+            match grant.value.swept(now, rules) {
                 None => self.records.remove::<Grant>(&key, read).await?,
                 Some(kept) => self.records.put(&key, read, &kept).await?,
             };
         }
-        Ok(())
+        Ok(found)
     }
 }
 

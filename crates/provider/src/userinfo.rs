@@ -42,10 +42,14 @@ async fn answer(cx: &mut Cx<'_>, bearer: Option<&str>) -> Result<Claims, Error> 
     cx.decision.client = Some(Arc::clone(&client.id));
     cx.decision.subject = verified.subject().map(str::to_owned);
     match verified.subject().and_then(own::origin) {
-        Some(origin) if living.connector(&origin.second).is_none() => {
-            Err(invalid("the token's connector is gone").into())
-        }
-        _ => Ok(verified.into_claims()),
+        Some(origin) => match living.connector(&origin.second) {
+            None => Err(invalid("the token's connector is gone").into()),
+            Some(opened) if !opened.connector.knows(&origin.first) => {
+                Err(invalid("the token's user is gone").into())
+            }
+            Some(_) => Ok(verified.into_claims()),
+        },
+        None => Ok(verified.into_claims()),
     }
 }
 

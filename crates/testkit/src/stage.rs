@@ -137,7 +137,7 @@ impl Stage {
     /// Begins a sign-in by `up`: the cookie that the browser holds, and the state that the upstream is given.
     pub async fn depart(&self, request: &str) -> (String, String) {
         let form = Form::parse(request, &[]).unwrap();
-        let reply = self.provider.begin_login(&peer(), "up", &form).await.unwrap();
+        let reply = self.provider.begin_login(&peer(), "up", &form, None).await.unwrap();
         let cookie = reply.cookie.as_ref().unwrap();
         let held = format!("{}={}", cookie.name, cookie.value.as_deref().unwrap());
         (held, parameter(&location(&reply), "state").unwrap())

@@ -25,6 +25,7 @@ pub struct Upstream {
     door: Door,
     mood: Mutex<Mood>,
     refreshed: AtomicUsize,
+    rotated: AtomicUsize,
 }
 
 /// How a person signs in.
@@ -49,6 +50,8 @@ pub enum Mood {
     Down,
     /// It answers for another person than it did before.
     SomebodyElse,
+    /// It takes each refresh token once and gives another.
+    Rotates,
 }
 
 impl Upstream {
@@ -65,6 +68,7 @@ impl Upstream {
             door,
             mood: Mutex::new(Mood::Well),
             refreshed: AtomicUsize::new(0),
+            rotated: AtomicUsize::new(0),
         })
     }
 
@@ -110,13 +114,18 @@ impl Upstream {
             Mood::Denies => return Err(UpstreamError::Denied("blocked".into())),
             Mood::Down => return Err(UpstreamError::Unavailable("no route".into())),
             Mood::SomebodyElse => "mallory".clone_into(&mut identity.user_id),
-            Mood::Well => {}
+            Mood::Well | Mood::Rotates => {}
         }
-        Ok(SignedIn { identity, kept: Secret::new(KEPT.as_bytes().to_vec()) })
+        let kept = refresh_token(self.rotated.load(Ordering::Relaxed));
+        Ok(SignedIn { identity, kept: Secret::new(kept.into_bytes()) })
     }
 }
 
 impl Connector for Upstream {
+    fn knows(&self, _: &str) -> bool {
+        self.mood() != Mood::Denies
+    }
+
     fn flow(&self) -> Flow<'_> {
         match self.door {
             Door::None => Flow::None,
@@ -188,8 +197,17 @@ impl Refresh for Upstream {
         kept: &'a [u8],
     ) -> BoxFuture<'a, Result<SignedIn, UpstreamError>> {
         self.refreshed.fetch_add(1, Ordering::Relaxed);
-        assert_eq!(kept, KEPT.as_bytes());
-        Box::pin(async { self.answer() })
+        let rotated = self.rotated.load(Ordering::Relaxed);
+        let current = kept == refresh_token(rotated).as_bytes();
+        if self.mood() == Mood::Rotates && current {
+            self.rotated.fetch_add(1, Ordering::Relaxed);
+        }
+        Box::pin(async move {
+            if !current {
+                return Err(UpstreamError::Denied("the refresh token was used before".into()));
+            }
+            self.answer()
+        })
     }
 }
 
@@ -230,6 +248,11 @@ fn vouched(verified: Verified<SubjectToken>) -> Vouched {
         identity,
         claims: verified.into_claims(),
     }
+}
+
+/// What it gives after so many refreshes with [`Mood::Rotates`].
+fn refresh_token(rotated: usize) -> String {
+    if rotated == 0 { KEPT.to_owned() } else { format!("{KEPT}-{rotated}") }
 }
 
 /// The person who signs in.

@@ -58,7 +58,7 @@ pub(crate) fn login(web: &Web, outcome: Result<Reply, Stop>) -> Response {
         Answer::Password(form) => page(if form.wrong { 401 } else { 200 }, web.pages.password(form)),
         Answer::Consent(form) => page(200, web.pages.consent(form)),
     };
-    if let Some(cookie) = reply.cookie.as_ref().and_then(set_cookie) {
+    for cookie in reply.cookie.iter().chain(&reply.stale).filter_map(set_cookie) {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
     response

@@ -142,3 +142,10 @@ staticPasswords:
     let told = read(&unused, &environment, &context(&FakeClock::default())).1.to_string();
     assert!(told.contains("staticPasswords[0]: has no effect without the password database"), "{told}");
 }
+
+#[test]
+fn a_user_without_a_row_is_not_known() {
+    let opened = open();
+    assert!(opened.connector.knows("u1") && opened.connector.knows("u3"));
+    assert!(!opened.connector.knows("u4") && !opened.connector.knows(""));
+}

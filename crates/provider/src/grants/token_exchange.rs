@@ -51,7 +51,11 @@ impl Grant for TokenExchange {
             let living = Arc::clone(&cx.living);
             let (connector, seam) = route(&living, client, &ask)?;
             cx.decision.connector = Some(Arc::clone(&connector.id));
+            let unverified_kind =
+                ask.subject.unverified.as_ref().and_then(|jwt| jwt.kind().map(str::to_owned));
             let vouched = vouch(cx, seam, ask.subject).await?;
+            // The header is part of what was verified.
+            let access = unverified_kind.as_deref() == Some("at+jwt");
             let question = Question {
                 client,
                 clients: &living.settings.clients,
@@ -63,6 +67,7 @@ impl Grant for TokenExchange {
                 now: cx.now,
             };
             check_living(&living, &question)?;
+            check_kind(&living, connector, access, ask.requested)?;
             let granted = judge(cx, &question)?;
             Ok(proof(&question, granted, ask.requested))
         })
@@ -161,9 +166,27 @@ fn check_living(living: &Living, question: &Question<'_>) -> Result<(), Refusal>
     let Some(origin) = claims.subject().and_then(own::origin) else { return Ok(()) };
     match living.connector(&origin.second) {
         None => Err(not_accepted("the connector that vouched for the token is gone")),
+        Some(opened) if !opened.connector.knows(&origin.first) => {
+            Err(not_accepted("the user that the token is about is gone"))
+        }
         Some(opened) if may_exchange(opened, question.client) => Ok(()),
         Some(_) => Err(not_accepted("the client may not use the connector that vouched for the token")),
     }
+}
+
+/// An ID token says who signed in, to its client; an access token opens UserInfo to whoever holds it. Without a written
+/// policy the one does not become the other (Dex weakness P1).
+fn check_kind(
+    living: &Living,
+    connector: &Opened,
+    access: bool,
+    requested: TokenType,
+) -> Result<(), Refusal> {
+    let implicit = living.settings.exchange.is_none();
+    if implicit && own::is_own(connector) && requested == TokenType::AccessToken && !access {
+        return Err(Refusal::request("an ID token of this issuer is not exchanged for an access token"));
+    }
+    Ok(())
 }
 
 fn may_exchange(opened: &Opened, client: &Client) -> bool {

@@ -7,7 +7,7 @@ use wire::b64;
 use super::CookieChange;
 use crate::connector::Identity;
 use crate::records::grant::{Challenge, new_id};
-use crate::records::{Record, Sealing};
+use crate::records::{Kept, Record, Sealing};
 use crate::settings::Settings;
 use crate::store::Kind;
 
@@ -33,7 +33,7 @@ pub struct Attempt {
     /// The chosen connector.
     pub connector: String,
     /// What the connector wants back from its departure.
-    pub kept: Vec<u8>,
+    pub kept: Kept,
     /// Seconds since the epoch.
     pub expires: i64,
     /// Who it turned out to be.
@@ -48,7 +48,7 @@ pub struct Person {
     /// Who.
     pub identity: Identity,
     /// What the connector needs to ask again.
-    pub kept: Vec<u8>,
+    pub kept: Kept,
     /// When, in seconds since the epoch.
     pub at: i64,
 }
@@ -131,9 +131,28 @@ impl Cookies {
             .filter_map(|pair| pair.trim().split_once('='))
             .find(|(known, _)| *known == name)?
             .1;
+        self.open(id, raw).filter(|attempt| !attempt.is_over(now))
+    }
+
+    /// Removes all but the newest [`OPEN_ATTEMPTS`] of this browser: what was begun and left would fill the head of every
+    /// request until it is refused. A cookie that is not ours to read goes too.
+    pub(super) fn stale(&self, header: Option<&str>, settings: &Settings, now: Time) -> Vec<CookieChange> {
+        let ids = header.into_iter().flat_map(|header| header.split(';')).filter_map(|pair| {
+            let (name, raw) = pair.trim().split_once('=')?;
+            let id = name.strip_prefix(PREFIX).filter(|id| self::name(id).is_some())?;
+            let living = self.open(id, raw).filter(|attempt| !attempt.is_over(now));
+            Some((living.map(|attempt| attempt.expires), id))
+        });
+        let mut ids: Vec<_> = ids.collect();
+        ids.sort_by(|a, b| b.cmp(a));
+        let over = ids.iter().position(|(expires, _)| expires.is_none()).unwrap_or(ids.len());
+        ids.into_iter().skip(over.min(OPEN_ATTEMPTS)).map(|(_, id)| forget(settings, id)).collect()
+    }
+
+    fn open(&self, id: &str, raw: &str) -> Option<Attempt> {
         let plain = self.sealing.open(id.as_bytes(), &b64::decode(raw)?)?;
         let attempt: Attempt = serde_json::from_slice(&plain).ok()?;
-        (attempt.id == id && !attempt.is_over(now)).then_some(attempt)
+        (attempt.id == id).then_some(attempt)
     }
 }
 
@@ -157,8 +176,13 @@ pub(super) fn fresh_id(random: &dyn Random) -> String {
 /// One cookie an attempt, so that two tabs do not disturb each other.
 fn name(id: &str) -> Option<String> {
     let shaped = id.len() == 25 && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-    shaped.then(|| format!("obol_attempt_{id}"))
+    shaped.then(|| format!("{PREFIX}{id}"))
 }
+
+const PREFIX: &str = "obol_attempt_";
+
+/// Attempts that one browser may have open beside the one it begins: tabs, not history.
+const OPEN_ATTEMPTS: usize = 4;
 
 /// Browsers keep 4096 bytes of name, value and attributes (RFC 6265 section 6.1) and drop what is larger.
 const MAX_COOKIE: usize = 3900;

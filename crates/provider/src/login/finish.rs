@@ -8,14 +8,14 @@ use url::Url;
 use wire::oauth::ErrorCode;
 
 use super::attempt::forget;
-use super::identify::tell_denied;
+use super::identify::tell;
 use super::{Answer, Attempt, ConsentPage, Reply, Step, Stop, answer};
 use crate::error::Fault;
 use crate::records::Change;
 use crate::records::grant::{self, Code, Grant};
 use crate::scope::{EMAIL, FEDERATED, GROUPS, OFFLINE, PROFILE, Scopes};
 use crate::store::Outcome;
-use crate::{Living, Peer, Provider};
+use crate::{Cx, Living, Peer, Provider};
 
 impl Provider {
     /// `/approval` by GET: what is asked for.
@@ -28,9 +28,10 @@ impl Provider {
         request: &str,
         cookies: Option<&str>,
     ) -> Result<Reply, Stop> {
-        let cx = self.begin(peer, "consent");
-        let attempt = self.identified(&cx, request, cookies).await?;
-        consent(&cx.living, &attempt).map(|page| Reply { answer: Answer::Consent(page), cookie: None })
+        let mut cx = self.begin(peer, "consent");
+        let outcome = self.identified(&mut cx, request, cookies).await;
+        let outcome = outcome.and_then(|attempt| consent(&cx.living, &attempt));
+        tell(cx, outcome.map(|page| Reply::asking(Answer::Consent(page))))
     }
 
     /// The same by POST. A refusal goes back to the client as `access_denied` (Dex weakness P8).
@@ -44,15 +45,21 @@ impl Provider {
         agreed: bool,
         cookies: Option<&str>,
     ) -> Result<Reply, Stop> {
-        let cx = self.begin(peer, "consent");
-        let mut attempt = self.identified(&cx, request, cookies).await?;
-        if !agreed {
-            self.discard(&attempt).await?;
-            tell_denied(cx, &attempt, "the person did not agree");
-            return Err(back(&attempt, ErrorCode::AccessDenied, "the person did not agree"));
-        }
-        attempt.agreed = true;
-        self.go_on(&Arc::clone(&cx.living), cx.now, attempt, true).await
+        let mut cx = self.begin(peer, "consent");
+        let outcome = async {
+            cx.must_be_heard()?;
+            let mut attempt = self.identified(&mut cx, request, cookies).await?;
+            if !agreed {
+                self.discard(&attempt).await?;
+                return Err(back(&attempt, ErrorCode::AccessDenied, "the person did not agree"));
+            }
+            attempt.agreed = true;
+            let reply = self.go_on(&Arc::clone(&cx.living), cx.now, attempt, true).await?;
+            cx.decision.allowed = true;
+            Ok(reply)
+        };
+        let outcome = outcome.await;
+        tell(cx, outcome)
     }
 
     /// Where an attempt goes from here. `stored`: it is a record already.
@@ -68,7 +75,7 @@ impl Provider {
             Step::Consent => {
                 self.keep(&attempt).await?;
                 let to = format!("{}/approval?req={}", living.settings.issuer.path(), attempt.id);
-                Ok(Reply { answer: Answer::Redirect(to), cookie: None })
+                Ok(Reply::asking(Answer::Redirect(to)))
             }
             Step::Issue => {
                 if stored {
@@ -82,7 +89,7 @@ impl Provider {
     /// The attempt after somebody signed in: the cookie says whose it is, the record who it is.
     async fn identified(
         &self,
-        cx: &crate::Cx<'_>,
+        cx: &mut Cx<'_>,
         request: &str,
         cookies: Option<&str>,
     ) -> Result<Attempt, Stop> {
@@ -94,7 +101,10 @@ impl Provider {
                 "This sign-in is already finished or has expired. Please begin again at the application.",
             )
         };
-        record.map(|found| found.value).filter(|attempt| !attempt.is_over(cx.now)).ok_or_else(over)
+        let attempt = record.map(|found| found.value).filter(|attempt| !attempt.is_over(cx.now));
+        let attempt = attempt.ok_or_else(over)?;
+        cx.is_about(&attempt);
+        Ok(attempt)
     }
 
     /// Whoever signed in last in this browser is who it is: a second sign-in takes the place of the first.
@@ -144,7 +154,8 @@ impl Provider {
         self.around.tasks.finish(async move { records.create(&key, &grant).await }).await??;
         let code = format!("{id}.{}", secret.expose());
         answer(&mut to, &[("code", &code)], &attempt.state, &living.settings.issuer.text);
-        Ok(Reply { answer: Answer::Redirect(to.into()), cookie: Some(forget(&living.settings, &attempt.id)) })
+        let cookie = Some(forget(&living.settings, &attempt.id));
+        Ok(Reply { cookie, ..Reply::asking(Answer::Redirect(to.into())) })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Who it is: a departure to an upstream and the arrival from it, or a password.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use ambient::Secret;
@@ -9,52 +10,28 @@ use wire::oauth::ErrorCode;
 
 use super::attempt::{Person, fresh_id};
 use super::request::{Request, usable};
-use super::{Answer, Attempt, PasswordPage, Reply, Stop};
+use super::{Answer, Attempt, PasswordPage, Reply, Stop, redirect};
 use crate::connector::{Flow, Hints, Opened, PasswordFlow, SignedIn, UpstreamError};
-use crate::error::Refusal;
+use crate::event::Event;
+use crate::records::Kept;
 use crate::scope::{GROUPS, OFFLINE};
-use crate::{Cx, Peer, Provider};
+use crate::{Cx, Living, Peer, Provider};
 
 impl Provider {
-    /// `/auth/{connector}`: begins an attempt.
+    /// `/auth/{connector}`: begins an attempt. Of the attempts that this browser has begun and left, the oldest go.
     ///
     /// # Errors
     /// [`Stop`]
-    pub async fn begin_login(&self, peer: &Peer, connector: &str, form: &Form<'_>) -> Result<Reply, Stop> {
-        let cx = self.begin(peer, "login");
-        let request = Request::read(&cx, form)?;
-        let opened = usable(&cx.living, &request.client).find(|opened| *opened.id == *connector);
-        let opened = opened.ok_or_else(|| Stop::page(400, "There is no such way to sign in."))?;
-        let random = &*self.around.random;
-        let mut attempt = Attempt {
-            id: fresh_id(random),
-            client: request.client.id.to_string(),
-            redirect_uri: request.redirect_uri,
-            scopes: request.scopes.iter().collect(),
-            state: request.state,
-            nonce: request.nonce,
-            challenge: request.challenge,
-            force_consent: request.force_consent,
-            connector: opened.id.to_string(),
-            kept: Vec::new(),
-            expires: (cx.now + cx.settings().expiry.auth_requests).unix(),
-            person: None,
-            agreed: false,
-        };
-        let to = match opened.connector.flow() {
-            Flow::Password(_) => password_path(&cx, &attempt),
-            Flow::Redirect(flow) => {
-                let departure = flow
-                    .depart(hints(&attempt), &callback(&cx)?, &attempt.id)
-                    .await
-                    .map_err(|e| upstream(&e))?;
-                attempt.kept.clone_from(departure.keep.expose());
-                departure.to.into()
-            }
-            Flow::None => return Err(Stop::page(400, "Nobody can sign in this way.")),
-        };
-        let cookie = self.cookies.keep(random, cx.settings(), cx.now, &attempt);
-        Ok(Reply { answer: Answer::Redirect(to), cookie: Some(cookie.ok_or_else(too_large)?) })
+    pub async fn begin_login(
+        &self,
+        peer: &Peer,
+        connector: &str,
+        form: &Form<'_>,
+        cookies: Option<&str>,
+    ) -> Result<Reply, Stop> {
+        let mut cx = self.begin(peer, "login");
+        let outcome = self.depart(&mut cx, connector, form, cookies).await;
+        tell(cx, outcome)
     }
 
     /// `/auth/{connector}/login` by GET: the form.
@@ -68,10 +45,12 @@ impl Provider {
         state: &str,
         cookies: Option<&str>,
     ) -> Result<Reply, Stop> {
-        let cx = self.begin(peer, "login");
-        let attempt = self.attempt_of(&cx, state, cookies)?;
-        let (opened, flow) = password_flow(&cx, &attempt, connector)?;
-        Ok(page(&cx, &attempt, opened, flow, "", false))
+        let mut cx = self.begin(peer, "login");
+        let outcome = self.attempt_of(&mut cx, state, cookies).and_then(|attempt| {
+            let (opened, flow) = password_flow(&cx.living, &attempt, connector)?;
+            Ok(page(&cx, &attempt, opened, flow, "", false))
+        });
+        tell(cx, outcome)
     }
 
     /// The same by POST: a try.
@@ -87,21 +66,20 @@ impl Provider {
         name: &str,
         password: &Secret<String>,
     ) -> Result<Reply, Stop> {
-        let cx = self.begin(peer, "login");
-        let attempt = self.attempt_of(&cx, state, cookies)?;
-        let (opened, flow) = password_flow(&cx, &attempt, connector)?;
-        match flow.login(hints(&attempt), name, password).await {
-            Ok(Some(signed_in)) => self.signed_in(cx, attempt, signed_in).await,
-            Ok(None) => {
-                let reply = page(&cx, &attempt, opened, flow, name, true);
-                tell_denied(cx, &attempt, "wrong name or password");
-                Ok(reply)
-            }
-            Err(error) => {
-                tell_denied(cx, &attempt, &error.to_string());
-                Err(upstream(&error))
-            }
-        }
+        let mut cx = self.begin(peer, "login");
+        let outcome = async {
+            let attempt = self.attempt_of(&mut cx, state, cookies)?;
+            let living = Arc::clone(&cx.living);
+            let (opened, flow) = password_flow(&living, &attempt, connector)?;
+            let tried = flow.login(hints(&attempt), name, password).await;
+            let Some(signed_in) = tried.map_err(|error| upstream(&mut cx, &error))? else {
+                cx.deny("wrong name or password");
+                return Ok(page(&cx, &attempt, opened, flow, name, true));
+            };
+            self.signed_in(&mut cx, attempt, signed_in).await
+        };
+        let outcome = outcome.await;
+        tell(cx, outcome)
     }
 
     /// `/callback`: back from an upstream.
@@ -109,73 +87,152 @@ impl Provider {
     /// # Errors
     /// [`Stop`]
     pub async fn callback(&self, peer: &Peer, form: &Form<'_>, cookies: Option<&str>) -> Result<Reply, Stop> {
-        let cx = self.begin(peer, "login");
-        let state = form
-            .get("state")
-            .ok_or_else(|| Stop::page(400, "The way back from the upstream lacks its state."))?;
-        let attempt = self.attempt_of(&cx, state, cookies)?;
-        let living = Arc::clone(&cx.living);
-        let opened = living.connector(&attempt.connector).ok_or_else(gone)?;
-        let Flow::Redirect(flow) = opened.connector.flow() else { return Err(gone()) };
-        match flow.arrive(hints(&attempt), &callback(&cx)?, &attempt.kept, form).await {
-            Ok(signed_in) => self.signed_in(cx, attempt, signed_in).await,
-            Err(error) => {
-                tell_denied(cx, &attempt, &error.to_string());
-                Err(upstream(&error))
-            }
-        }
+        let mut cx = self.begin(peer, "login");
+        let outcome = async {
+            let state = form
+                .get("state")
+                .ok_or_else(|| Stop::page(400, "The way back from the upstream lacks its state."))?;
+            let attempt = self.attempt_of(&mut cx, state, cookies)?;
+            let living = Arc::clone(&cx.living);
+            let opened = living.connector(&attempt.connector).ok_or_else(gone)?;
+            let Flow::Redirect(flow) = opened.connector.flow() else { return Err(gone()) };
+            let callback = callback(&cx)?;
+            let arrived = flow.arrive(hints(&attempt), &callback, attempt.kept.expose(), form).await;
+            let signed_in = arrived.map_err(|error| upstream(&mut cx, &error))?;
+            self.signed_in(&mut cx, attempt, signed_in).await
+        };
+        let outcome = outcome.await;
+        tell(cx, outcome)
     }
 
     /// The attempt of this browser. `state` only names it.
     pub(super) fn attempt_of(
         &self,
-        cx: &Cx<'_>,
+        cx: &mut Cx<'_>,
         state: &str,
         cookies: Option<&str>,
     ) -> Result<Attempt, Stop> {
-        self.cookies.find(cookies, state, cx.now).ok_or_else(|| {
+        let attempt = self.cookies.find(cookies, state, cx.now).ok_or_else(|| {
             Stop::page(400, "This sign-in is already finished, has expired, was begun in another browser, or cookies are blocked. Please begin again at the application.")
-        })
+        })?;
+        cx.is_about(&attempt);
+        still_allowed(&cx.living, &attempt)?;
+        Ok(attempt)
+    }
+
+    async fn depart(
+        &self,
+        cx: &mut Cx<'_>,
+        connector: &str,
+        form: &Form<'_>,
+        cookies: Option<&str>,
+    ) -> Result<Reply, Stop> {
+        let request = Request::read(cx, form)?;
+        let living = Arc::clone(&cx.living);
+        let opened = usable(&living, &request.client).find(|opened| *opened.id == *connector);
+        let opened = opened.ok_or_else(|| Stop::page(400, "There is no such way to sign in."))?;
+        let random = &*self.around.random;
+        let mut attempt = Attempt {
+            id: fresh_id(random),
+            client: request.client.id.to_string(),
+            redirect_uri: request.redirect_uri,
+            scopes: request.scopes.iter().collect(),
+            state: request.state,
+            nonce: request.nonce,
+            challenge: request.challenge,
+            force_consent: request.force_consent,
+            connector: opened.id.to_string(),
+            kept: Kept::default(),
+            expires: (cx.now + cx.settings().expiry.auth_requests).unix(),
+            person: None,
+            agreed: false,
+        };
+        cx.is_about(&attempt);
+        let to = match opened.connector.flow() {
+            Flow::Password(_) => password_path(cx, &attempt),
+            Flow::Redirect(flow) => {
+                let departure = flow.depart(hints(&attempt), &callback(cx)?, &attempt.id).await;
+                let departure = departure.map_err(|error| upstream(cx, &error))?;
+                attempt.kept = departure.keep.into();
+                departure.to.into()
+            }
+            Flow::None => return Err(Stop::page(400, "Nobody can sign in this way.")),
+        };
+        let cookie = self.cookies.keep(random, cx.settings(), cx.now, &attempt);
+        let stale = self.cookies.stale(cookies, cx.settings(), cx.now);
+        Ok(Reply { answer: Answer::Redirect(to), cookie: Some(cookie.ok_or_else(too_large)?), stale })
     }
 
     async fn signed_in(
         &self,
-        mut cx: Cx<'_>,
+        cx: &mut Cx<'_>,
         mut attempt: Attempt,
         signed_in: SignedIn,
     ) -> Result<Reply, Stop> {
         cx.must_be_heard()?;
-        cx.decision.client = Some(attempt.client.as_str().into());
-        cx.decision.connector = Some(attempt.connector.as_str().into());
-        cx.decision.upstream_subject = Some(signed_in.identity.user_id.clone());
-        attempt.person = Some(Person {
-            identity: signed_in.identity,
-            kept: signed_in.kept.expose().clone(),
-            at: cx.now.unix(),
-        });
-        let living = Arc::clone(&cx.living);
-        let now = cx.now;
-        cx.close(&Ok(()));
-        self.go_on(&living, now, attempt, false).await
+        attempt.person =
+            Some(Person { identity: signed_in.identity, kept: signed_in.kept.into(), at: cx.now.unix() });
+        cx.is_about(&attempt);
+        let reply = self.go_on(&Arc::clone(&cx.living), cx.now, attempt, false).await?;
+        cx.decision.allowed = true;
+        Ok(reply)
     }
 }
 
-/// Nobody signed in, or nobody agreed.
-pub(super) fn tell_denied(mut cx: Cx<'_>, attempt: &Attempt, reason: &str) {
-    cx.decision.client = Some(attempt.client.as_str().into());
-    cx.decision.connector = Some(attempt.connector.as_str().into());
-    cx.decision.upstream_subject = attempt.person.as_ref().map(|person| person.identity.user_id.clone());
-    let refusal = Refusal::new(ErrorCode::AccessDenied, "not signed in").because(reason.to_owned());
-    cx.close::<()>(&Err(refusal.into()));
+impl Cx<'_> {
+    /// Whose sign-in this is, for the audit log.
+    pub(super) fn is_about(&mut self, attempt: &Attempt) {
+        self.decision.client = Some(attempt.client.as_str().into());
+        self.decision.connector = Some(attempt.connector.as_str().into());
+        self.decision.upstream_subject =
+            attempt.person.as_ref().map(|person| person.identity.user_id.clone());
+    }
+
+    /// Nobody signed in, or nobody agreed.
+    pub(super) fn deny(&mut self, reason: impl Into<Cow<'static, str>>) {
+        self.decision.error = Some(ErrorCode::AccessDenied.as_str());
+        self.decision.reason = Some(reason.into());
+    }
 }
 
-fn password_flow<'c>(
-    cx: &'c Cx<'_>,
+/// Writes down how a step ended: whatever was refused, and what somebody decided. A page that only asks is no decision.
+pub(super) fn tell(mut cx: Cx<'_>, outcome: Result<Reply, Stop>) -> Result<Reply, Stop> {
+    let refused = match &outcome {
+        Ok(_) => None,
+        Err(Stop::Page { told, .. }) => Some((ErrorCode::InvalidRequest, told.clone())),
+        Err(Stop::Back { code, told, .. }) => Some((*code, told.clone())),
+        Err(Stop::Fault(fault)) => Some((ErrorCode::ServerError, fault.to_string().into())),
+    };
+    if let Some((code, reason)) = refused {
+        cx.decision.error.get_or_insert(code.as_str());
+        cx.decision.reason.get_or_insert(reason);
+    }
+    if cx.decision.allowed || cx.decision.error.is_some() {
+        cx.provider.around.events.observe(&Event::Decision(Box::new(cx.decision)));
+    }
+    outcome
+}
+
+/// The attempt was checked when it began; the configuration may be another one by now.
+fn still_allowed(living: &Living, attempt: &Attempt) -> Result<(), Stop> {
+    let client = living.settings.clients.find(&attempt.client);
+    let client = client.ok_or_else(|| Stop::page(400, "The application is no longer registered here."))?;
+    if redirect::check(client, &attempt.redirect_uri).is_none() {
+        return Err(Stop::page(400, "The application's return address is no longer registered."));
+    }
+    if usable(living, client).all(|opened| *opened.id != *attempt.connector) {
+        return Err(gone());
+    }
+    Ok(())
+}
+
+fn password_flow<'l>(
+    living: &'l Living,
     attempt: &Attempt,
     connector: &str,
-) -> Result<(&'c Opened, &'c dyn PasswordFlow), Stop> {
+) -> Result<(&'l Opened, &'l dyn PasswordFlow), Stop> {
     let opened =
-        cx.living.connector(&attempt.connector).filter(|opened| *opened.id == *connector).ok_or_else(gone)?;
+        living.connector(&attempt.connector).filter(|opened| *opened.id == *connector).ok_or_else(gone)?;
     match opened.connector.flow() {
         Flow::Password(flow) => Ok((opened, flow)),
         Flow::Redirect(_) | Flow::None => Err(gone()),
@@ -197,7 +254,7 @@ fn page(
         name: name.to_owned(),
         wrong,
     };
-    Reply { answer: Answer::Password(page), cookie: None }
+    Reply::asking(Answer::Password(page))
 }
 
 fn password_path(cx: &Cx<'_>, attempt: &Attempt) -> String {
@@ -216,7 +273,8 @@ fn hints(attempt: &Attempt) -> Hints {
 }
 
 /// What a person may know of an upstream's failure (nothing of its words: they may be the attacker's).
-fn upstream(error: &UpstreamError) -> Stop {
+fn upstream(cx: &mut Cx<'_>, error: &UpstreamError) -> Stop {
+    cx.deny(error.to_string());
     match error {
         UpstreamError::Denied(_) => Stop::page(403, "You are not allowed to sign in here."),
         UpstreamError::Invalid(_) => {

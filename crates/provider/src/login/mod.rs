@@ -33,6 +33,15 @@ pub struct Reply {
     pub answer: Answer,
     /// What happens to the attempt's cookie.
     pub cookie: Option<CookieChange>,
+    /// Cookies of attempts that were begun and left.
+    pub stale: Vec<CookieChange>,
+}
+
+impl Reply {
+    /// One that changes no cookie.
+    const fn asking(answer: Answer) -> Self {
+        Self { answer, cookie: None, stale: Vec::new() }
+    }
 }
 
 /// A page or a redirect.

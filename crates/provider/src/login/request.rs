@@ -7,6 +7,7 @@ use url::Url;
 use wire::form::Form;
 use wire::oauth::{ErrorCode, grant_type};
 
+use super::identify::tell;
 use super::{Answer, Choice, Reply, Stop, redirect};
 use crate::clients::Client;
 use crate::connector::{Flow, Opened};
@@ -32,46 +33,51 @@ impl Provider {
     /// [`Stop`]
     pub fn authorize(&self, peer: &Peer, query: &str, form: &Form<'_>) -> Result<Reply, Stop> {
         let cx = self.begin(peer, "authorize");
-        let client = find_client(&cx, form, 400)?;
-        if form.get("prompt").is_some_and(|prompt| prompt.split(' ').any(|word| word == "none")) {
-            // Nobody is asked anything, not even which connector: the answer goes straight back.
-            Request::read(&cx, form)?;
-        }
-        let choices: Vec<&Opened> = usable(&cx.living, &client).collect();
-        let path = |opened: &Opened| {
-            let id = percent(&opened.id);
-            format!("{}/auth/{id}?{}", cx.settings().issuer.path(), without_connector(query))
-        };
-        let chosen = match form.get("connector_id") {
-            Some(id) => Some(
-                choices
-                    .iter()
-                    .find(|opened| *opened.id == *id)
-                    .copied()
-                    .ok_or_else(|| Stop::page(400, "There is no such way to sign in."))?,
-            ),
-            None => None,
-        };
-        let only = match choices.as_slice() {
-            [] => {
-                return Err(Stop::page(
-                    400,
-                    "This application cannot be signed in to: no connector is allowed for it.",
-                ));
-            }
-            [one] if !cx.settings().oauth2.always_show_login => Some(*one),
-            _ => None,
-        };
-        if let Some(opened) = chosen.or(only) {
-            return Ok(Reply { answer: Answer::Redirect(path(opened)), cookie: None });
-        }
-        let mut list: Vec<Choice> = choices
-            .into_iter()
-            .map(|opened| Choice { name: opened.name.to_string(), kind: opened.kind, path: path(opened) })
-            .collect();
-        list.sort_by_key(|choice| choice.name.to_lowercase());
-        Ok(Reply { answer: Answer::Choose(list), cookie: None })
+        let outcome = choose(&cx, query, form);
+        tell(cx, outcome)
     }
+}
+
+fn choose(cx: &Cx<'_>, query: &str, form: &Form<'_>) -> Result<Reply, Stop> {
+    let client = find_client(cx, form, 400)?;
+    if form.get("prompt").is_some_and(|prompt| prompt.split(' ').any(|word| word == "none")) {
+        // Nobody is asked anything, not even which connector: the answer goes straight back.
+        Request::read(cx, form)?;
+    }
+    let choices: Vec<&Opened> = usable(&cx.living, &client).collect();
+    let path = |opened: &Opened| {
+        let id = percent(&opened.id);
+        format!("{}/auth/{id}?{}", cx.settings().issuer.path(), without_connector(query))
+    };
+    let chosen = match form.get("connector_id") {
+        Some(id) => Some(
+            choices
+                .iter()
+                .find(|opened| *opened.id == *id)
+                .copied()
+                .ok_or_else(|| Stop::page(400, "There is no such way to sign in."))?,
+        ),
+        None => None,
+    };
+    let only = match choices.as_slice() {
+        [] => {
+            return Err(Stop::page(
+                400,
+                "This application cannot be signed in to: no connector is allowed for it.",
+            ));
+        }
+        [one] if !cx.settings().oauth2.always_show_login => Some(*one),
+        _ => None,
+    };
+    if let Some(opened) = chosen.or(only) {
+        return Ok(Reply::asking(Answer::Redirect(path(opened))));
+    }
+    let mut list: Vec<Choice> = choices
+        .into_iter()
+        .map(|opened| Choice { name: opened.name.to_string(), kind: opened.kind, path: path(opened) })
+        .collect();
+    list.sort_by_key(|choice| choice.name.to_lowercase());
+    Ok(Reply::asking(Answer::Choose(list)))
 }
 
 impl Request {

@@ -53,15 +53,27 @@ fn check_audience(question: &Question<'_>) -> Result<bool, Refusal> {
         // Only connectors whose configuration accepts that vouch without knowing.
         SubjectAudience::Unknown => return Ok(true),
     };
-    let ours = |name: &String| {
-        *name == question.issuer || own::is_own(question.connector) && *name == *question.client.id
-    };
-    match &question.connector.audiences {
-        SubjectAudiences::Unrestricted => Ok(true),
-        SubjectAudiences::AnyOf(_) if meant.iter().any(ours) => Ok(false),
-        SubjectAudiences::AnyOf(accepted) if meant.iter().any(|name| accepted.contains(name)) => Ok(false),
-        SubjectAudiences::AnyOf(_) if meant.is_empty() => refused("the subject token names no audience"),
-        SubjectAudiences::AnyOf(_) => refused("the subject token is meant for somebody else"),
+    let SubjectAudiences::AnyOf(accepted) = &question.connector.audiences else { return Ok(true) };
+    if own::is_own(question.connector) {
+        return match meant.iter().any(|name| *name == *question.client.id) {
+            true => Ok(false),
+            false => refused("the subject token is meant for somebody else"),
+        };
+    }
+    let accepts = |name: &str| name == question.issuer || accepted.iter().any(|known| known == name);
+    if meant.is_empty() {
+        return refused("the subject token names no audience");
+    }
+    if !meant.iter().any(|name| accepts(name)) {
+        return refused("the subject token is meant for somebody else");
+    }
+    // OpenID Connect Core section 3.1.3.7: of several audiences the authorized party is the one it was issued to.
+    match question.vouched.claims.str("azp") {
+        Some(party) if !accepts(party) => refused("the subject token was issued to somebody else (azp)"),
+        None if !meant.iter().all(|name| accepts(name)) => {
+            refused("the subject token is meant for others too and names no authorized party (azp)")
+        }
+        _ => Ok(false),
     }
 }
 
@@ -72,6 +84,12 @@ fn audience(question: &Question<'_>) -> Result<Vec<Arc<str>>, Refusal> {
     }
     if !question.scopes.peers().is_empty() {
         return Err(Refusal::target("audiences are named both as parameters and as scopes"));
+    }
+    if own::is_own(question.connector) {
+        let meant = |name: &String| question.vouched.claims.audience().any(|aud| aud == name);
+        if !question.targets.names().iter().all(meant) {
+            return Err(Refusal::target("the subject token was not issued for all of these audiences"));
+        }
     }
     let named = |name: &String| {
         let client = question.clients.find(name).filter(|client| client.trusts(&question.client.id));

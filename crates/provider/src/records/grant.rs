@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use wire::b64;
 
 use super::lineage::Lineage;
-use super::{Change, Record, Sealing};
+use super::{Change, Kept, Record, Sealing};
 use crate::connector::Identity;
 use crate::store::Kind;
 
@@ -29,7 +29,7 @@ pub struct Grant {
     /// When the person signed in, in seconds since the epoch.
     pub auth_time: i64,
     /// What the connector needs to ask again; sealed with the record.
-    pub kept: Vec<u8>,
+    pub kept: Kept,
     /// The code, also after it was spent.
     pub code: Code,
     /// The refresh token, if one was given out.
@@ -405,7 +405,7 @@ mod tests {
             scopes: vec![],
             nonce: None,
             auth_time: 0,
-            kept: vec![],
+            kept: Kept::default(),
             code: Code::new(
                 &"secret".into(),
                 "https://app/cb".into(),

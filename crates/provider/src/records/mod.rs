@@ -1,6 +1,7 @@
 //! Typed records over the store: encoding, sealing, retries. A record here is a rule's whole state.
 
 pub mod grant;
+mod kept;
 mod lineage;
 mod sealing;
 
@@ -11,6 +12,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use kept::Kept;
 pub use sealing::Sealing;
 
 use crate::store::{Kind, MAX_BODY, Outcome, Rec, Stamp, Store, StoreError, Term};
@@ -148,6 +150,20 @@ impl Records {
         self.replace(key, read.0, next).await
     }
 
+    /// The same for who goes on changing it: what it is then read as, or `None` if somebody else was faster.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn step<R: Record>(
+        &self,
+        key: &str,
+        read: Stamped,
+        next: &R,
+    ) -> Result<Option<Stamped>, StoreError> {
+        let record = self.encode(key, next)?;
+        Ok((self.write(read.0, &record).await? == Outcome::Done).then_some(Stamped(record.stamp)))
+    }
+
     /// Removes a record as it was read.
     ///
     /// # Errors
@@ -157,9 +173,12 @@ impl Records {
     }
 
     async fn replace<R: Record>(&self, key: &str, seen: Stamp, next: &R) -> Result<Outcome, StoreError> {
-        let record = self.encode(key, next)?;
-        match self.store.replace(seen, &record).await {
-            Err(error) => self.was_it_ours(&record, error).await,
+        self.write(seen, &self.encode(key, next)?).await
+    }
+
+    async fn write(&self, seen: Stamp, record: &Rec) -> Result<Outcome, StoreError> {
+        match self.store.replace(seen, record).await {
+            Err(error) => self.was_it_ours(record, error).await,
             done => done,
         }
     }

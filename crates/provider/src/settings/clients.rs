@@ -37,6 +37,8 @@ pub(super) fn read(root: &mut Fields<'_>, environment: &Environment) -> Clients 
 fn one(field: &Field<'_>, environment: &Environment) -> Option<Client> {
     let mut fields = field.group();
     let id: Option<String> = fields.direct_or_env("id", "idEnv", environment);
+    // One that is written and cannot be had is a fault already.
+    let secret_written = fields.is_written("secretEnv");
     let secret: Option<Secret<String>> = fields.direct_or_env("secret", "secretEnv", environment);
     let secret = secret.filter(|secret| !secret.expose().is_empty());
     let public: bool = fields.or_default("public");
@@ -57,7 +59,7 @@ fn one(field: &Field<'_>, environment: &Environment) -> Option<Client> {
             .one_of("idTokenSignedResponseAlg", &[("RS256", Alg::Rs256), ("ES256", Alg::Es256)]),
         own_groups: own_groups(fields.group("clientCredentialsClaims")),
     };
-    if secret.is_none() && !public && !fields.faults().has_errors() {
+    if secret.is_none() && !public && !secret_written {
         fields.missing(
             "secret",
             "write secret or secretEnv, or public: true for a client that cannot keep one",

@@ -186,16 +186,24 @@ async fn dex_t9_errors_are_the_specifications() {
 #[tokio::test]
 async fn dex_t1_attack_07_a_subject_token_must_be_meant_for_us() {
     let stage = Stage::with(CONFIG, |up| vec![up.opened("up", &["our-client", "alias"])]).await;
-    for (aud, reason) in [
-        (json!("our-client"), None),
-        (json!(["x", "alias"]), None),
-        (json!(ISSUER), None),
-        (json!("app"), Some("the subject token is meant for somebody else")),
-        (json!(["x", "OUR-CLIENT"]), Some("the subject token is meant for somebody else")),
-        (json!(format!("{ISSUER}/")), Some("the subject token is meant for somebody else")),
-        (json!(null), Some("the subject token names no audience")),
+    let (others, party) = (
+        "the subject token is meant for others too and names no authorized party (azp)",
+        "the subject token was issued to somebody else (azp)",
+    );
+    for (aud, azp, reason) in [
+        (json!("our-client"), json!(null), None),
+        (json!(["our-client", "alias"]), json!(null), None),
+        (json!(["x", "alias"]), json!("alias"), None),
+        (json!(["x", "alias"]), json!(null), Some(others)),
+        (json!(["x", "alias"]), json!("x"), Some(party)),
+        (json!("alias"), json!("x"), Some(party)),
+        (json!(ISSUER), json!(null), None),
+        (json!("app"), json!(null), Some("the subject token is meant for somebody else")),
+        (json!(["x", "OUR-CLIENT"]), json!(null), Some("the subject token is meant for somebody else")),
+        (json!(format!("{ISSUER}/")), json!(null), Some("the subject token is meant for somebody else")),
+        (json!(null), json!(null), Some("the subject token names no audience")),
     ] {
-        let body = with(&stage, json!({"aud": aud}), "");
+        let body = with(&stage, json!({"aud": aud, "azp": azp}), "");
         match reason {
             None => drop(stage.granted(&body).await),
             Some(reason) => {

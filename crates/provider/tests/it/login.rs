@@ -18,7 +18,7 @@ fn authorize(stage: &Stage, query: &str) -> Result<Reply, Stop> {
 }
 
 async fn begin(stage: &Stage, query: &str) -> Result<Reply, Stop> {
-    stage.provider.begin_login(&peer(), "up", &Form::parse(query, &[]).unwrap()).await
+    stage.provider.begin_login(&peer(), "up", &Form::parse(query, &[]).unwrap(), None).await
 }
 
 async fn decide(stage: &Stage, attempt: &str, agreed: bool, cookie: Option<&str>) -> Result<Reply, Stop> {
@@ -215,7 +215,7 @@ async fn attack_25_nothing_is_written_before_somebody_signed_in() {
 
 async fn begin_password(stage: &Stage, request: &str) -> (String, String) {
     let form = Form::parse(request, &[]).unwrap();
-    let reply = stage.provider.begin_login(&peer(), "local", &form).await.unwrap();
+    let reply = stage.provider.begin_login(&peer(), "local", &form, None).await.unwrap();
     let cookie = reply.cookie.as_ref().unwrap();
     let held = format!("{}={}", cookie.name, cookie.value.as_deref().unwrap());
     (held, parameter(&location(&reply), "state").unwrap())
@@ -284,4 +284,77 @@ async fn consent_may_be_switched_off_and_asked_for_all_the_same() {
         assert_eq!(location(&reply).starts_with("/dex/approval?req="), consent, "{more}");
         assert_eq!(parameter(&location(&reply), "code").is_some(), !consent, "{more}");
     }
+}
+
+/// What was checked at the beginning is checked at each step: the configuration may be another one by now.
+#[tokio::test]
+async fn an_attempt_is_judged_by_the_living_configuration() {
+    for (from, to) in [
+        ("id: app,", "id: gone,"),
+        ("redirectURIs: ['https://app.example/cb']", "redirectURIs: ['https://new.example/cb']"),
+        ("name: App,", "name: App, allowedConnectors: [other],"),
+    ] {
+        let stage = Stage::new().await;
+        let (cookie, state) = stage.depart(&authorization("app", "openid")).await;
+        let attempt = signed_in(&stage, &cookie, &state).await;
+        stage.reload(&CONFIG.replace(from, to), vec![stage.upstream.opened("up", &[])]);
+        assert_eq!(page(decide(&stage, &attempt, true, Some(&cookie)).await), 400, "{to}");
+        assert_eq!(page(stage.callback(&format!("state={state}&code=good"), Some(&cookie)).await), 400);
+        assert!(stage.memory.all(GRANT).is_empty());
+        stage.reload(CONFIG, vec![stage.upstream.opened("up", &[])]);
+        decide(&stage, &attempt, true, Some(&cookie)).await.unwrap();
+    }
+}
+
+/// Every refusal and every consent is told once; pages that only ask are not.
+#[tokio::test]
+async fn attack_26_each_step_of_a_sign_in_is_told() {
+    let stage = Stage::new().await;
+    let told = |stage: &Stage| -> Vec<_> {
+        let told = stage.decisions().into_iter();
+        told.map(|decision| (decision.action.to_string(), decision.allowed, decision.error)).collect()
+    };
+    let good = authorization("app", "openid");
+    let one = |action: &str, allowed, error| vec![(action.to_owned(), allowed, error)];
+    let _ = authorize(&stage, &good.replace("client_id=app", "client_id=nobody"));
+    assert_eq!(told(&stage), one("authorize", false, Some("invalid_request")));
+    let _ = begin(&stage, &good.replace("scope=openid", "scope=nonsense")).await;
+    assert_eq!(told(&stage), one("login", false, Some("invalid_scope")));
+    let (cookie, state) = stage.depart(&good).await;
+    assert_eq!(told(&stage), [], "nothing is decided yet");
+    let _ = stage.callback(&format!("state={state}&code=good"), None).await;
+    assert_eq!(told(&stage), one("login", false, Some("invalid_request")));
+    let _ = stage.callback(&format!("state={state}&code=bad"), Some(&cookie)).await;
+    assert_eq!(told(&stage), one("login", false, Some("access_denied")));
+    let attempt = signed_in(&stage, &cookie, &state).await;
+    assert_eq!(told(&stage), one("login", true, None));
+    stage.provider.consent_page(&peer(), &attempt, Some(&cookie)).await.unwrap();
+    assert_eq!(told(&stage), []);
+    let _ = decide(&stage, &attempt, true, None).await;
+    assert_eq!(told(&stage), one("consent", false, Some("invalid_request")));
+    decide(&stage, &attempt, true, Some(&cookie)).await.unwrap();
+    assert_eq!(told(&stage), one("consent", true, None));
+}
+
+/// Attempts that are begun and left do not fill the head of every request.
+#[tokio::test]
+async fn attack_25_of_the_attempts_of_one_browser_few_stay() {
+    let stage = Stage::new().await;
+    let query = authorization("app", "openid");
+    let form = Form::parse(&query, &[]).unwrap();
+    let mut jar: Vec<(String, String)> =
+        vec![("obol_attempt_abcdefghijklmnopqrstuvwxy".into(), "junk".into())];
+    for begun in 0..12 {
+        stage.clock.advance(Duration::from_secs(1));
+        let header: Vec<String> = jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let reply = stage.provider.begin_login(&peer(), "up", &form, Some(&header.join("; "))).await.unwrap();
+        assert!(reply.stale.iter().all(|change| change.value.is_none()));
+        jar.retain(|(name, _)| reply.stale.iter().all(|change| change.name != *name));
+        let cookie = reply.cookie.unwrap();
+        jar.push((cookie.name, cookie.value.unwrap()));
+        assert!(jar.len() <= 5, "{begun}: {}", jar.len());
+    }
+    let (name, value) = jar.first().unwrap();
+    let back = format!("state={}&code=good", name.strip_prefix("obol_attempt_").unwrap());
+    stage.callback(&back, Some(&format!("{name}={value}"))).await.unwrap();
 }

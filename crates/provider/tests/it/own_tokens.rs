@@ -50,7 +50,8 @@ async fn attack_09_one_kind_does_not_pass_for_another() {
         ("id_token", "access_token", false),
         ("id_token", "jwt", true),
     ] {
-        let body = asking(&own(&stage, kind, "").await, declared, "");
+        let body =
+            asking(&own(&stage, kind, "").await, declared, &format!("requested_token_type={TYPE}{kind}"));
         if passes {
             stage.granted(&body).await;
         } else {
@@ -58,6 +59,40 @@ async fn attack_09_one_kind_does_not_pass_for_another() {
             assert_eq!((code, &*reason), ("invalid_request", "the token is not of the declared type"));
         }
     }
+}
+
+/// UserInfo refuses ID tokens; an exchange is no way around that.
+#[tokio::test]
+async fn attack_09_dex_p1_an_id_token_does_not_become_an_access_token() {
+    let stage = Stage::new().await;
+    let id_token = own(&stage, "id_token", "scope=openid+email").await;
+    for declared in ["id_token", "jwt"] {
+        for requested in ["", "access_token"] {
+            let more = if requested.is_empty() {
+                String::new()
+            } else {
+                format!("requested_token_type={TYPE}{requested}")
+            };
+            let (code, reason) = stage.refused(&asking(&id_token, declared, &more)).await;
+            assert_eq!(
+                (code, reason.contains("not exchanged for an access token")),
+                ("invalid_request", true)
+            );
+        }
+    }
+}
+
+/// Nobody agreed to tokens for others: an audience that the token does not have is not added by asking for it.
+#[tokio::test]
+async fn attack_09_attack_18_audiences_are_narrowed_only() {
+    let stage = Stage::new().await;
+    let both = own(&stage, "access_token", "audience=app&audience=peer").await;
+    let alone = own(&stage, "access_token", "").await;
+    let next = stage.granted(&asking(&both, "access_token", "audience=peer")).await;
+    assert_eq!(claims(&next.access_token)["aud"], "peer");
+    let (code, reason) = stage.refused(&asking(&alone, "access_token", "audience=peer")).await;
+    assert_eq!((code, reason.contains("not issued for")), ("invalid_target", true), "{reason}");
+    stage.granted(&asking(&alone, "access_token", "audience=app")).await;
 }
 
 #[tokio::test]
@@ -98,8 +133,10 @@ async fn an_id_token_holds_what_it_shows() {
     let body = format!("grant_type=authorization_code&code={code}&redirect_uri=https://app.example/cb");
     let id_token = stage.granted(&body).await.id_token.unwrap();
     assert_eq!(claims(&id_token)["scope"], json!(null));
-    assert_eq!(stage.refused(&asking(&id_token, "id_token", "scope=groups")).await.0, "invalid_scope");
-    let next = stage.granted(&asking(&id_token, "id_token", "scope=openid+email+federated:id")).await;
+    let wider = format!("scope=groups&requested_token_type={TYPE}id_token");
+    assert_eq!(stage.refused(&asking(&id_token, "id_token", &wider)).await.0, "invalid_scope");
+    let more = format!("scope=openid+email+federated:id&requested_token_type={TYPE}id_token");
+    let next = stage.granted(&asking(&id_token, "id_token", &more)).await;
     let next = claims(&next.access_token);
     assert_eq!(next["email"], "alice@example.com");
     assert_eq!(next["federated_claims"], json!({"connector_id": "up", "user_id": "1234"}));
@@ -142,4 +179,18 @@ async fn attack_09_what_it_came_from_must_still_live() {
     let other = basic("other", "canary-secret-of-other");
     assert!(stage.token(Some(&other), &body).await.is_err());
     assert!(stage.token(Some(&app()), &body).await.is_err());
+}
+
+/// A user who is no longer there is dead at the next use of what they hold.
+#[tokio::test]
+async fn a_token_of_a_user_who_is_gone_opens_nothing() {
+    let stage = Stage::new().await;
+    let token = own(&stage, "access_token", "").await;
+    let userinfo = async || stage.provider.userinfo(&testkit::stage::peer(), Some(&token)).await;
+    userinfo().await.unwrap();
+    stage.upstream.turns(testkit::upstream::Mood::Denies);
+    assert!(userinfo().await.is_err());
+    assert!(stage.refused(&asking(&token, "access_token", "")).await.1.contains("user"));
+    stage.upstream.turns(testkit::upstream::Mood::Well);
+    userinfo().await.unwrap();
 }

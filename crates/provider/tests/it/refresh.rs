@@ -80,6 +80,28 @@ async fn what_the_upstream_says_decides() {
     assert_eq!(stage.refused(&body(&r2)).await.1, "the grant has ended");
 }
 
+/// The upstream has taken its old token: whoever leaves then must find the new one stored.
+#[tokio::test]
+async fn an_upstream_that_rotates_costs_nobody_the_session() {
+    let stage = Stage::new().await;
+    let r1 = first(&stage).await;
+    stage.upstream.turns(Mood::Rotates);
+    let form = body(&r1);
+    let authorization = app();
+    {
+        let mut leaving = Box::pin(stage.token(Some(&authorization), &form));
+        while stage.upstream.refreshed() == 0 {
+            let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(leaving.as_mut().poll(cx))).await;
+            assert!(polled.is_pending());
+            tokio::task::yield_now().await;
+        }
+    }
+    stage.tasks.ended().await;
+    let r2 = next(&stage, &r1).await;
+    next(&stage, &r2).await;
+    assert_eq!(stage.upstream.refreshed(), 3);
+}
+
 #[tokio::test]
 async fn scopes_are_narrowed_for_one_answer() {
     let stage = Stage::new().await;

@@ -32,7 +32,9 @@ async fn authorize(State(web): State<Shared>, request: Request) -> Response {
 async fn begin(State(web): State<Shared>, Path(connector): Path<String>, request: Request) -> Response {
     let peer = extract::peer(&web, &request);
     let query = request.uri().query().unwrap_or_default().to_owned();
-    let outcome = async { web.provider.begin_login(&peer, &connector, &parse(&query)?).await };
+    let cookies = extract::cookies(request.headers());
+    let outcome =
+        async { web.provider.begin_login(&peer, &connector, &parse(&query)?, cookies.as_deref()).await };
     respond::login(&web, outcome.await)
 }
 
