@@ -8,6 +8,7 @@ use crate::Provider;
 use crate::event::{Event, Trouble};
 use crate::login::Attempt;
 use crate::records::grant::Grant;
+use crate::records::used::Used;
 use crate::store::StoreError;
 
 /// Sweeps until the process ends.
@@ -31,6 +32,9 @@ impl Provider {
         let now = self.around.clock.now();
         for (key, attempt) in self.records.due::<Attempt>(now, BATCH).await? {
             self.records.remove::<Attempt>(&key, attempt.stamped()).await?;
+        }
+        for (key, used) in self.records.due::<Used>(now, BATCH).await? {
+            self.records.remove::<Used>(&key, used.stamped()).await?;
         }
         let rules = self.living().settings.expiry.refresh;
         for (key, grant) in self.records.due::<Grant>(now, BATCH).await? {

@@ -48,7 +48,7 @@ async fn answer(cx: &mut Cx<'_>, bearer: Option<&str>) -> Result<Claims, Error> 
     }
 }
 
-fn verifier(cx: &Cx<'_>) -> Verifier<OwnAccessToken> {
+pub(crate) fn verifier(cx: &Cx<'_>) -> Verifier<OwnAccessToken> {
     let expect = Expect::new(Arc::clone(&cx.settings().issuer.text), Audience::Unrestricted);
     Verifier::new(Trust::new(own::ID), KeyRing::clone(cx.provider.ring()), expect)
 }

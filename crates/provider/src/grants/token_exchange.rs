@@ -3,6 +3,8 @@
 //! The unverified token is only a routing hint: it may choose which trust entry is asked, and the entry decides with
 //! its own keys. Whatever is asked for (`audience`, `resource`, `scope`, an actor) is honoured or refused.
 
+pub mod explain;
+
 use std::sync::Arc;
 
 use ambient::BoxFuture;
@@ -189,6 +191,7 @@ fn judge(cx: &mut Cx<'_>, question: &Question<'_>) -> Result<policy::Granted, Re
 fn proof(question: &Question<'_>, granted: policy::Granted, requested: TokenType) -> Proof {
     // A token of ours never lives longer by being exchanged, whatever a policy says.
     let own = if own::is_own(question.connector) { question.vouched.expires } else { None };
+    let question_policy = granted.written.then(|| Arc::clone(&granted.policy));
     Proof {
         subject: granted.subject,
         profile: granted.profile,
@@ -204,6 +207,8 @@ fn proof(question: &Question<'_>, granted: policy::Granted, requested: TokenType
         alg: granted.alg,
         products: Products::Exchanged(requested),
         spend: None,
+        policy: question_policy,
+        once: granted.once,
     }
 }
 

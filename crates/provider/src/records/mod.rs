@@ -3,6 +3,7 @@
 pub mod grant;
 mod lineage;
 mod sealing;
+pub mod used;
 
 use std::sync::Arc;
 

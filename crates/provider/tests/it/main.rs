@@ -16,3 +16,5 @@ mod login;
 mod own_tokens;
 #[cfg(test)]
 mod refresh;
+#[cfg(test)]
+mod single_use;
