@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use token::{OwnAccessToken, UnverifiedJwt, Verified};
+use wire::claims::Claims;
 use wire::form::Form;
 use wire::json::Value;
 
@@ -143,12 +144,17 @@ fn living(
     {
         return Err("its connector is gone".into());
     }
-    let Some(sealed) = verified.claims().str(POLICY) else { return Ok(None) };
-    let opened = cx.provider.cookies.open_policy(verified.claims().id().unwrap_or_default(), sealed);
-    let name = opened.ok_or("its policy cannot be read")?;
-    match &living.settings.exchange {
+    Ok(policy(cx, verified.claims())?)
+}
+
+/// The written policy that a token of ours was granted under, if one was. It must still be in force.
+pub(crate) fn policy(cx: &Cx<'_>, claims: &Claims) -> Result<Option<String>, &'static str> {
+    let Some(sealed) = claims.str(POLICY) else { return Ok(None) };
+    let opened = cx.provider.cookies.open_policy(claims.id().unwrap_or_default(), sealed);
+    let name = opened.ok_or("the policy that granted it cannot be read")?;
+    match &cx.living.settings.exchange {
         Some(policies) if policies.allows(&name) => Ok(Some(name)),
-        _ => Err("its policy is gone".into()),
+        _ => Err("the policy that granted it is gone"),
     }
 }
 

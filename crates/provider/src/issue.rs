@@ -172,15 +172,13 @@ async fn sign_all(
     let random_hash = hash(access_id);
     let mut claims = Claims::of(proof, &cx.living.settings.issuer.text, cx.now.unix(), expires);
     claims.id = access_id;
+    claims.policy = seal_policy(cx, proof.policy.as_deref(), access_id)?;
     claims.at_hash = Some(&random_hash);
     claims.for_client = true;
     match &proof.products {
         Products::Exchanged(kind) => {
             if *kind == TokenType::IdToken {
                 claims.at_hash = None;
-            }
-            if *kind == TokenType::AccessToken {
-                claims.policy = seal_policy(cx, proof.policy.as_deref(), access_id)?;
             }
             let typ = if *kind == TokenType::AccessToken { ACCESS } else { ID };
             Ok((sign(&*signer, typ, &claims).await?, None))
@@ -372,7 +370,7 @@ pub(crate) const OWN_CLAIMS: [&str; 28] = [
 ];
 
 /// The name of the written policy that granted a token, sealed: whoever holds the token learns no rule from it, and
-/// introspection, which is about access tokens, needs no record of each to say it to whom it concerns.
+/// whoever asks by introspection is told, and a token whose policy is gone is dead, without a record of each token.
 pub(crate) const POLICY: &str = "obol_policy";
 
 /// RFC 9068 section 2.1

@@ -8,7 +8,7 @@ use wire::claims::Claims;
 use wire::oauth::ErrorCode;
 
 use crate::error::{Error, Refusal};
-use crate::{Cx, Peer, Provider, own};
+use crate::{Cx, Peer, Provider, introspection, own};
 
 impl Provider {
     /// Answers for a bearer token.
@@ -38,6 +38,7 @@ async fn answer(cx: &mut Cx<'_>, bearer: Option<&str>) -> Result<Claims, Error> 
     let client = client
         .and_then(|id| living.settings.clients.find(id))
         .ok_or_else(|| invalid("the token's client is gone"))?;
+    introspection::policy(cx, verified.claims()).map_err(invalid)?;
     cx.decision.client = Some(Arc::clone(&client.id));
     cx.decision.subject = verified.subject().map(str::to_owned);
     match verified.subject().and_then(own::origin) {

@@ -19,7 +19,7 @@ use crate::error::{Error, Fault, Refusal};
 use crate::issue::{Products, Proof};
 use crate::policy::{self, Question, Targets};
 use crate::scope::Scopes;
-use crate::{Cx, Living, own};
+use crate::{Cx, Living, introspection, own};
 
 /// See the module.
 pub(super) struct TokenExchange;
@@ -65,6 +65,9 @@ impl Grant for TokenExchange {
                 now: cx.now,
             };
             check_living(&living, &question)?;
+            if own::is_own(connector) {
+                introspection::policy(cx, &vouched.claims).map_err(not_accepted)?;
+            }
             let granted = judge(cx, &question)?;
             Ok(proof(&question, granted, ask.requested))
         })

@@ -143,3 +143,27 @@ async fn attack_09_what_it_came_from_must_still_live() {
     assert!(stage.token(Some(&other), &body).await.is_err());
     assert!(stage.token(Some(&app()), &body).await.is_err());
 }
+
+/// DESIGN section 4.7: a policy that is gone takes along what was granted under it, at the next use.
+#[tokio::test]
+async fn a_token_dies_with_the_policy_that_granted_it() {
+    let policies = |name: &str| {
+        format!(
+            "{CONFIG}tokenExchange:\n  policies:\n  - {{name: {name}, subject: {{connector: up}}, clients: [app], audiences: [app], issue: {{lifetime: \
+             1h, subject: '\"w\"'}}}}\n  - {{name: down, subject: {{connector: self}}, clients: [app], audiences: [app]}}\n"
+        )
+    };
+    let stage = Stage::with(&policies("first"), |up| vec![up.opened("up", &[])]).await;
+    for kind in ["access_token", "id_token", "jwt"] {
+        stage.reload(&policies("first"), vec![stage.upstream.opened("up", &[])]);
+        let token = own(&stage, kind, "").await;
+        let again = asking(&token, kind, "");
+        stage.granted(&again).await;
+        let bearer = stage.provider.userinfo(&testkit::stage::peer(), Some(&token)).await;
+        assert_eq!(bearer.is_ok(), kind == "access_token");
+        stage.reload(&policies("second"), vec![stage.upstream.opened("up", &[])]);
+        let (code, reason) = stage.refused(&again).await;
+        assert_eq!((code, &*reason), ("invalid_request", "the policy that granted it is gone"), "{kind}");
+        assert!(stage.provider.userinfo(&testkit::stage::peer(), Some(&token)).await.is_err());
+    }
+}

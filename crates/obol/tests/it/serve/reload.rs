@@ -110,6 +110,14 @@ async fn admin_http_is_for_loopback_and_shows_what_the_token_endpoint_hides() {
     let (good, told) = explain(&serving, &format!("http://127.0.0.1:{port}"), &["--audience", "elsewhere"]);
     let explained: Value = serde_json::from_str(&told).unwrap();
     assert!(good && explained["outcome"]["reason"].as_str().unwrap().contains("deploys"), "{told}");
+    serving.plan.file("token", "anything\n");
+    let token = obol(&["policy", "explain", "--client", "robot", "--connector", "mock", "--output", "text"])
+        .args(["--server", &format!("http://127.0.0.1:{port}"), "--token-file"])
+        .arg(serving.plan.path("token"))
+        .output()
+        .unwrap();
+    let text = String::from_utf8(token.stdout).unwrap();
+    assert!(text.contains("with a token of mock (checked)") && text.contains("claims.sub"), "{text}");
     let (good, told) = explain(&serving, &format!("http://127.0.0.1:{}", serving.plan.port), &[]);
     assert!(!good && told.contains("is this the admin listener?"), "{told}");
     let open = "sealing: none\nadmin: {http: '0.0.0.0:5560'}\n";

@@ -78,17 +78,21 @@ impl Patterns {
         })
     }
 
-    /// Whether all fit.
+    /// Whether all fit. Of several that do not, one that differs is told before one that cannot be looked at.
     pub(super) fn fit(&self, claims: &Claims) -> Result<(), Misfit> {
-        self.wanted.iter().try_for_each(|wanted| {
-            let misfit = |why| Err(Misfit { claim: wanted.name.clone(), why });
-            match find(claims, &wanted.path) {
-                Some(Value::Str(text)) if wanted.any_of.iter().any(|pattern| pattern.covers(text)) => Ok(()),
-                Some(Value::Str(_)) => misfit(Why::Differs),
-                Some(_) => misfit(Why::NoText),
-                None => misfit(Why::Absent),
-            }
-        })
+        let mut misfit = None;
+        for wanted in &self.wanted {
+            let why = match find(claims, &wanted.path) {
+                Some(Value::Str(text)) if wanted.any_of.iter().any(|pattern| pattern.covers(text)) => {
+                    continue;
+                }
+                Some(Value::Str(_)) => return Err(Misfit { claim: wanted.name.clone(), why: Why::Differs }),
+                Some(_) => Why::NoText,
+                None => Why::Absent,
+            };
+            misfit = misfit.or_else(|| Some(Misfit { claim: wanted.name.clone(), why }));
+        }
+        misfit.map_or(Ok(()), Err)
     }
 }
 

@@ -102,15 +102,16 @@ impl Policy {
         if !about {
             return None;
         }
-        match self.patterns.fit(case.claims) {
-            Ok(()) => {}
-            Err(misfit) if misfit.differs() => return None,
-            Err(misfit) => return Some(format!("denied, because {misfit}")),
+        // As `&&` does: what is false decides, whatever went wrong beside it.
+        let patterns = self.patterns.fit(case.claims);
+        if patterns.as_ref().is_err_and(Misfit::differs) {
+            return None;
         }
-        match self.matches(case, audience) {
-            Ok(true) => Some("denied".to_owned()),
-            Ok(false) => None,
-            Err(error) => Some(format!("denied, because its match fails at {error}")),
+        match (self.matches(case, audience), patterns) {
+            (Ok(false), _) => None,
+            (_, Err(misfit)) => Some(format!("denied, because {misfit}")),
+            (Ok(true), Ok(())) => Some("denied".to_owned()),
+            (Err(error), Ok(())) => Some(format!("denied, because its match fails at {error}")),
         }
     }
 

@@ -63,6 +63,17 @@ fn attack_15_what_is_no_text_fits_nothing_and_speaks_for_a_deny_rule() {
             assert_eq!(denied.policy.as_deref(), Some("p"), "{subject} {claims}");
         }
     }
+    let beside = "claims: {x: a, y: b}, match: 'claims.z == \"c\"'";
+    for (claims, denied) in [
+        (r#"{"x":"z"}"#, false),
+        (r#"{"y":"z"}"#, false),
+        (r#"{"z":"z"}"#, false),
+        (r#"{"z":"c"}"#, true),
+        ("{}", true),
+    ] {
+        let by = Ask::with(claims).decide(&load(&with(beside, true))).outcome.unwrap_err().policy;
+        assert_eq!(by.is_some(), denied, "what is false decides, whatever is missing beside it: {claims}");
+    }
     let passes = Ask::with(r#"{"x":"b"}"#).decide(&load(&with("claims: {x: a}", true))).outcome;
     assert_eq!(passes.unwrap_err().policy, None);
 }
