@@ -23,6 +23,8 @@ pub struct Faults {
 pub struct Fault {
     /// Whether the configuration can be used in spite of it.
     pub severity: Severity,
+    /// The file, if it was read under a name.
+    pub file: Option<String>,
     /// Where: `connectors[1].config.issuer`; empty for the file as a whole.
     pub path: String,
     /// The line, from 1; 0 if it is not in the file.
@@ -100,10 +102,11 @@ impl Faults {
     pub fn all(&self) -> Vec<Fault> {
         let gathered = self.lock();
         let mut all = gathered.faults.clone();
-        all.sort_by_key(|f| (f.line, f.column));
+        all.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
         if gathered.left_out > 0 {
             all.push(Fault {
                 severity: Severity::Error,
+                file: None,
                 path: String::new(),
                 line: 0,
                 column: 0,
@@ -167,8 +170,8 @@ impl Faults {
         if self.rehearsal {
             return;
         }
-        let path = path.as_str().to_owned();
-        let fault = Fault { severity, path, line: at.line, column: at.column, what, instead };
+        let (file, path) = (path.file().map(str::to_owned), path.as_str().to_owned());
+        let fault = Fault { severity, file, path, line: at.line, column: at.column, what, instead };
         let mut gathered = self.lock();
         if gathered.faults.len() >= LISTED {
             gathered.left_out += 1;

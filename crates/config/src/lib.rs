@@ -55,7 +55,7 @@ pub use field::{Field, Section};
 pub use fields::{Fields, KeyStyle};
 pub use near::nearest;
 pub use node::{Entry, Node, Position, Value};
-pub use parse::parse;
+pub use parse::{parse, parse_file};
 pub use path::Path;
 pub use read::{Base64, HttpUrl, Kind, Read};
 pub use scalar::{Resolved, Scalar};

@@ -13,12 +13,22 @@ use crate::scalar::{Resolved, Scalar};
 
 /// Reads YAML or JSON. `None` if it is no tree at all; the faults say why. A text without content is an empty mapping.
 pub fn parse(text: &str, faults: &Faults) -> Option<Section> {
+    parse_at(text, &Path::default(), faults)
+}
+
+/// As [`parse`], and every fault will say that it is in this file.
+pub fn parse_file(text: &str, file: &str, faults: &Faults) -> Option<Section> {
+    parse_at(text, &Path::of_file(file), faults)
+}
+
+fn parse_at(text: &str, start: &Path, faults: &Faults) -> Option<Section> {
     let nowhere = Position::default();
     if text.len() > LARGEST {
-        faults.error(&Path::default(), nowhere, "is larger than 16 MiB", "is it the right file?");
+        faults.error(start, nowhere, "is larger than 16 MiB", "is it the right file?");
         return None;
     }
-    let mut builder = Builder { faults, open: Vec::new(), anchors: HashMap::new(), copied: 0, root: None };
+    let mut builder =
+        Builder { start, faults, open: Vec::new(), anchors: HashMap::new(), copied: 0, root: None };
     let mut events = Parser::new_from_str(text);
     let mut documents = 0;
     while let Some(next) = events.next_event() {
@@ -39,23 +49,19 @@ pub fn parse(text: &str, faults: &Faults) -> Option<Section> {
         if matches!(event, Event::DocumentStart(_)) {
             documents += 1;
             if documents > 1 {
-                faults.error(
-                    &Path::default(),
-                    at,
-                    "holds a second document",
-                    "keep one: remove the line `---`",
-                );
+                faults.error(start, at, "holds a second document", "keep one: remove the line `---`");
                 return None;
             }
         }
         builder.take(event, at)?;
     }
     let root = builder.root.filter(|node| !node.is_null()).unwrap_or_else(|| Node::empty(nowhere));
-    Some(Section::new(Path::default(), root))
+    Some(Section::new(start.clone(), root))
 }
 
 /// Builds the tree; `open` are the collections that have begun and not ended.
 struct Builder<'f> {
+    start: &'f Path,
     faults: &'f Faults,
     open: Vec<Open>,
     anchors: HashMap<usize, Measured>,
@@ -243,7 +249,7 @@ impl Builder<'_> {
 
     /// Where the builder is. Made only when there is a fault.
     fn path(&self) -> Path {
-        self.open.iter().fold(Path::default(), |path, open| match &open.content {
+        self.open.iter().fold(self.start.clone(), |path, open| match &open.content {
             Content::List(items) => path.element(items.len()),
             Content::Map(OpenMap { key: Some(Key::Named(key, _)), .. }) => path.key(key),
             Content::Map(_) => path,

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use ambient::{Clock, Observer, Secret};
 use arc_swap::ArcSwap;
-use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ClientHello, NoClientAuth, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
+use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -74,6 +75,9 @@ pub enum BadPair {
     /// No certificate in the chain.
     #[error("the certificate file holds no PEM certificate that can be read")]
     Chain,
+    /// No authority that callers' certificates could come from.
+    #[error("the file of client authorities holds no PEM certificate that can be used")]
+    Authority,
     /// No private key.
     #[error("the key file holds no PEM private key that can be read")]
     Key,
@@ -100,6 +104,24 @@ impl ServerTls {
     /// # Errors
     /// [`BadPair`]; see there.
     pub fn new(pair: &Pair, versions: Versions) -> Result<Self, BadPair> {
+        Self::with(pair, versions, Arc::new(NoClientAuth))
+    }
+
+    /// The same, for callers alone that show a certificate of one of these authorities (PEM).
+    ///
+    /// # Errors
+    /// [`BadPair`]; see there.
+    pub fn mutual(pair: &Pair, versions: Versions, authorities_pem: &[u8]) -> Result<Self, BadPair> {
+        let mut roots = RootCertStore::empty();
+        for authority in CertificateDer::pem_slice_iter(authorities_pem) {
+            let authority = authority.map_err(|_| BadPair::Authority)?;
+            roots.add(authority).map_err(|_| BadPair::Authority)?;
+        }
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build();
+        Self::with(pair, versions, verifier.map_err(|_| BadPair::Authority)?)
+    }
+
+    fn with(pair: &Pair, versions: Versions, callers: Arc<dyn ClientCertVerifier>) -> Result<Self, BadPair> {
         let spoken = match (versions.min, versions.max) {
             (TlsVersion::V1_2, TlsVersion::V1_2) => &[&TLS12][..],
             (TlsVersion::V1_2, TlsVersion::V1_3) => &[&TLS13, &TLS12],
@@ -110,7 +132,7 @@ impl ServerTls {
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(spoken)
             .map_err(BadPair::Unusable)?
-            .with_no_client_auth()
+            .with_client_cert_verifier(callers)
             .with_cert_resolver(Arc::clone(&current) as Arc<dyn ResolvesServerCert>);
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Self { config: Arc::new(config), current })

@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use ambient::{Clock as _, Observer, Tasks};
 use anyhow::{Context as _, bail};
-use inbound::{Limits, Listener, Pair, PairFiles, ServerTls, Setting};
-use provider::keys::Keeper;
+use inbound::{Limits, Listener, Pair, PairFiles, ServerTls, Setting, Versions};
+use provider::keys::{Keeper, LongestToken};
 use provider::login::Cookies;
 use provider::records::{Records, Sealing};
 use provider::settings::Settings;
 use provider::store::Store;
 use provider::{Around, Living, Provider, sweep};
 
+use crate::admin;
 use crate::configuration::{AtRest, Configuration, Surroundings};
+use crate::reload::{InUse, Origin, Reloader};
 use crate::telemetry::{self, Audit, Metrics};
 
 /// Listeners that are bound and not yet serving.
@@ -22,6 +24,7 @@ pub(crate) struct Bound {
     http: Option<Listener>,
     https: Option<(Listener, web::TlsFiles)>,
     telemetry: Option<Listener>,
+    admin: Option<Listener>,
 }
 
 impl Bound {
@@ -36,12 +39,13 @@ impl Bound {
             http: bind_some(listen.http).await?,
             https,
             telemetry: bind_some(configuration.telemetry.http).await?,
+            admin: bind_some(configuration.admin.as_ref().map(admin::Settings::address)).await?,
         })
     }
 
     /// Uses a listener that is bound already.
     pub(crate) const fn over(http: Listener) -> Self {
-        Self { http: Some(http), https: None, telemetry: None }
+        Self { http: Some(http), https: None, telemetry: None, admin: None }
     }
 }
 
@@ -50,7 +54,9 @@ pub(crate) async fn serve(
     bound: Bound,
     configuration: Configuration,
     around: Surroundings,
+    origin: Option<Origin>,
 ) -> anyhow::Result<()> {
+    let surroundings = around.clone();
     let tasks = around.tasks.clone();
     let audit = Audit::start(&configuration.telemetry.logger).context("cannot start the audit thread")?;
     let metrics = Metrics::new(audit);
@@ -68,7 +74,15 @@ pub(crate) async fn serve(
         .context("the storage cannot be opened")?;
     let sealing = at_rest(configuration.sealing, &*store)?;
     let records = Records::new(store, sealing, Arc::clone(&around.random));
-    let provider = provider(configuration.provider, configuration.connectors, records, around).await?;
+    let events = Arc::clone(&around.events);
+    let connectors = configuration.connectors;
+    let (provider, longest) = provider(configuration.provider, connectors.clone(), records, around).await?;
+    if let Some(origin) = origin {
+        let in_use = InUse { outline: configuration.outline, connectors };
+        let provider = Arc::clone(&provider);
+        let reloader = Reloader { origin, around: surroundings, provider, longest, in_use, events };
+        tasks.spawn_until_stop(reloader.run());
+    }
     tasks.spawn_until_stop(sweep::run(Arc::clone(&provider)));
 
     let pages = web::Pages::new(
@@ -86,6 +100,12 @@ pub(crate) async fn serve(
     if let Some(listener) = bound.telemetry {
         let service = hyper_service(telemetry::service(Arc::clone(&provider), Arc::clone(&metrics)));
         tasks.spawn(listener.serve(service, setting.clone()));
+    }
+    if let (Some(listener), Some(admin)) = (bound.admin, &configuration.admin) {
+        let loopback = matches!(admin, admin::Settings::Loopback(_));
+        let tls = mutual_tls(admin, &setting, &tasks)?;
+        let service = hyper_service(admin::service(Arc::clone(&provider), loopback));
+        tasks.spawn(listener.serve(service, Setting { tls, ..setting.clone() }));
     }
     if let Some((listener, files)) = bound.https {
         let tls = tls(&files, &setting, &tasks)?;
@@ -114,16 +134,17 @@ async fn provider(
     connectors: Vec<provider::connector::Opened>,
     records: Records,
     around: Around,
-) -> anyhow::Result<Arc<Provider>> {
+) -> anyhow::Result<(Arc<Provider>, LongestToken)> {
     let keeper = Keeper::new(records.clone(), &settings, around.clone())?;
     let cookies = keeper.load().await.context("the signing keys cannot be loaded")?;
     let cookies = Cookies::new(&cookies).context("the stored cookie secret is too short")?;
     let ring = Arc::clone(keeper.ring());
+    let longest = keeper.longest();
     around.tasks.spawn_until_stop(keeper.run());
     for opened in &connectors {
         opened.connector.warm();
     }
-    Ok(Provider::new(Living { settings, connectors }, records, ring, cookies, around))
+    Ok((Provider::new(Living { settings, connectors }, records, ring, cookies, around), longest))
 }
 
 /// DESIGN section 4.10: secrets at rest are sealed, or somebody said that they need not be.
@@ -147,6 +168,26 @@ fn at_rest(configured: AtRest, store: &dyn Store) -> anyhow::Result<Sealing> {
             )
         }
     }
+}
+
+/// `None` for a listener on loopback.
+fn mutual_tls(
+    admin: &admin::Settings,
+    setting: &Setting,
+    tasks: &Tasks,
+) -> anyhow::Result<Option<Arc<ServerTls>>> {
+    let admin::Settings::Mutual(_, files) = admin else { return Ok(None) };
+    let paths = PairFiles { chain: files.cert.clone(), key: files.key.clone() };
+    let pair: Pair = paths.read()?;
+    let authority = std::fs::read(&files.client_ca)
+        .with_context(|| format!("admin.clientCA: cannot read {}", files.client_ca.display()))?;
+    let tls = ServerTls::mutual(&pair, Versions::default(), &authority)
+        .context("admin.tlsCert, admin.tlsKey or admin.clientCA cannot be used")?;
+    let tls = Arc::new(tls);
+    let follow =
+        Arc::clone(&tls).follow(paths, pair, Arc::clone(&setting.clock), Arc::clone(&setting.observer));
+    tasks.spawn_until_stop(follow);
+    Ok(Some(tls))
 }
 
 fn tls(files: &web::TlsFiles, setting: &Setting, tasks: &Tasks) -> anyhow::Result<Arc<ServerTls>> {

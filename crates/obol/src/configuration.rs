@@ -3,16 +3,18 @@
 #[cfg(test)]
 mod reference;
 
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::Path;
 use std::sync::Arc;
 
 use ambient::{Secret, SystemClock, SystemRandom, Tasks};
 use anyhow::Context as _;
-use config::{Environment, Faults, Fields, KeyStyle};
+use config::{Environment, Faults, Fields, KeyStyle, Read as _, Section};
 use provider::connector::Opened;
 use provider::records::Sealing;
 
-use crate::telemetry;
+use crate::{admin, telemetry};
 
 /// Everything a `serve` is told.
 pub(crate) struct Configuration {
@@ -22,6 +24,9 @@ pub(crate) struct Configuration {
     pub(crate) sealing: AtRest,
     pub(crate) web: web::Settings,
     pub(crate) telemetry: telemetry::Settings,
+    pub(crate) admin: Option<admin::Settings>,
+    /// A hash of each top-level key, folded: what a reload compares.
+    pub(crate) outline: BTreeMap<String, u64>,
 }
 
 /// How secrets are kept at rest.
@@ -37,6 +42,7 @@ pub(crate) enum AtRest {
 }
 
 /// What connectors are opened with.
+#[derive(Clone)]
 pub(crate) struct Surroundings {
     pub(crate) clock: Arc<SystemClock>,
     pub(crate) random: Arc<SystemRandom>,
@@ -46,17 +52,19 @@ pub(crate) struct Surroundings {
 /// Reads a file. What is wrong is in `faults`; the value is there only if nothing is.
 pub(crate) fn read(
     text: &str,
+    path: &Path,
     environment: &Environment,
     around: &Surroundings,
     faults: &Faults,
 ) -> Option<Configuration> {
-    let section = config::parse(text, faults)?;
+    let section = config::parse_file(text, &path.display().to_string(), faults)?;
     let mut root = section.fields(KeyStyle::Dex, faults);
     let ours = OURS.iter().any(|key| root.is_written(key));
     let sealing = sealing(&mut root, environment, ours);
     let provider = provider::settings::Settings::read(&mut root, environment);
     let web = web::Settings::read(&mut root);
     let telemetry = telemetry::Settings::read(&mut root);
+    let admin = admin::Settings::read(&mut root);
     let mut storage = root.group("storage");
     let plan = stores::decode(&mut storage, environment);
     storage.finish();
@@ -66,6 +74,8 @@ pub(crate) fn read(
     if let Some(policies) = provider.as_ref().and_then(|settings| settings.exchange.as_ref()) {
         let ids: Vec<&str> = connectors.iter().map(|opened| &*opened.id).collect();
         policies.check_connectors(&ids, faults);
+        let issuers = issuers(&section);
+        policies.check_tenants(|id| issuers.get(id).cloned(), faults);
     }
     root.unsupported(&["grpc", "sessions", "mfa"]);
     root.restricting(&OURS);
@@ -73,7 +83,41 @@ pub(crate) fn read(
     if faults.has_errors() {
         return None;
     }
-    Some(Configuration { provider: provider?, connectors, storage: plan?, sealing, web, telemetry })
+    let outline = outline(&section);
+    Some(Configuration {
+        provider: provider?,
+        connectors,
+        storage: plan?,
+        sealing,
+        web,
+        telemetry,
+        admin,
+        outline,
+    })
+}
+
+fn outline(section: &Section) -> BTreeMap<String, u64> {
+    let unheard = Faults::new();
+    let hash = |field: &config::Field<'_>| {
+        let mut hasher = DefaultHasher::new();
+        serde_json::Value::read(field).unwrap_or_default().to_string().hash(&mut hasher);
+        hasher.finish()
+    };
+    let entries = section.field(KeyStyle::Dex, &unheard).entries().unwrap_or_default();
+    entries.iter().map(|(key, field)| (key.to_ascii_lowercase(), hash(field))).collect()
+}
+
+/// The issuers that connectors name, by the connectors' ids.
+fn issuers(section: &Section) -> BTreeMap<String, String> {
+    let unheard = Faults::new();
+    let mut root = section.fields(KeyStyle::Dex, &unheard);
+    let one = |field: &config::Field<'_>| {
+        let mut connector = field.group();
+        let id: String = connector.optional("id")?;
+        let issuer: String = connector.group("config").optional("issuer")?;
+        Some((id, issuer))
+    };
+    root.elements("connectors").iter().filter_map(one).collect()
 }
 
 fn context(issuer: Arc<str>, around: &Surroundings) -> connectors::Context {
@@ -96,7 +140,7 @@ pub(crate) fn load(
 ) -> anyhow::Result<Configuration> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let faults = if strict { Faults::strict() } else { Faults::new() };
-    let configuration = read(&text, environment, around, &faults);
+    let configuration = read(&text, path, environment, around, &faults);
     report(path, &faults);
     let errors = faults.errors().len();
     configuration.with_context(|| {
@@ -106,8 +150,14 @@ pub(crate) fn load(
 
 /// One line a fault, and one for everything that is accepted and not there yet.
 pub(crate) fn report(path: &Path, faults: &Faults) {
-    let mut lines: Vec<String> =
-        faults.all().iter().map(|fault| format!("{}:{fault}", path.display())).collect();
+    let mut lines: Vec<String> = faults
+        .all()
+        .iter()
+        .map(|fault| {
+            let file = fault.file.clone().unwrap_or_else(|| path.display().to_string());
+            format!("{file}:{fault}")
+        })
+        .collect();
     let unsupported = faults.unsupported();
     if !unsupported.is_empty() {
         lines.push(format!(
@@ -169,4 +219,4 @@ fn sealing(root: &mut Fields<'_>, environment: &Environment, ours: bool) -> AtRe
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /// Top-level keys that no Dex configuration has.
-static OURS: [&str; 2] = ["tokenExchange", "sealing"];
+static OURS: [&str; 3] = ["tokenExchange", "sealing", "admin"];

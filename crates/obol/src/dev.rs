@@ -23,14 +23,14 @@ pub(crate) async fn serve(port: u16, door: &Door, around: Surroundings) -> anyho
     let folder = Folder::new(&around)?;
     let made = make(&address, &folder.0, &around).await?;
     let faults = Faults::new();
-    let configuration = configuration::read(&made.config, &door.environment, &around, &faults);
     let path = folder.0.join("config.yaml");
+    let configuration = configuration::read(&made.config, &path, &door.environment, &around, &faults);
     configuration::report(&path, &faults);
     let configuration = configuration.context("the made-up configuration is faulty; please report this")?;
     std::fs::write(&path, &made.config).with_context(|| format!("cannot write {}", path.display()))?;
     configuration.telemetry.logger.install();
     tell(&made.hints);
-    compose::serve(Bound::over(listener), configuration, around).await
+    compose::serve(Bound::over(listener), configuration, around, None).await
 }
 
 struct Made {

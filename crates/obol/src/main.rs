@@ -1,11 +1,13 @@
 //! The program: reads the command line, runs one command, says in one line what went wrong.
 
+mod admin;
 mod cli;
 mod commands;
 mod compose;
 mod configuration;
 mod dev;
 mod door;
+mod reload;
 mod telemetry;
 mod terminal;
 

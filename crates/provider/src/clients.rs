@@ -168,7 +168,7 @@ fn basic(header: &str) -> Result<(String, String), Refusal> {
     if id.is_empty() { Err(malformed()) } else { Ok((id, secret)) }
 }
 
-fn failed(reason: &'static str) -> Refusal {
+pub(crate) fn failed(reason: &'static str) -> Refusal {
     let mut refusal = Refusal::new(ErrorCode::InvalidClient, "client authentication failed").because(reason);
     refusal.challenge = true;
     refusal

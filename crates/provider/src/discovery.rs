@@ -3,7 +3,7 @@
 use wire::discovery::Metadata;
 
 use crate::Provider;
-use crate::issue::OWN_CLAIMS;
+use crate::issue::{OWN_CLAIMS, POLICY};
 use crate::records::grant::Method;
 use crate::scope;
 
@@ -19,6 +19,7 @@ impl Provider {
             token_endpoint: at("/token"),
             jwks_uri: at("/keys"),
             userinfo_endpoint: at("/userinfo"),
+            introspection_endpoint: at("/token/introspect"),
             grant_types_supported: settings.oauth2.served(),
             response_types_supported: settings.oauth2.response_types.clone(),
             response_modes_supported: vec!["query"],
@@ -39,6 +40,7 @@ impl Provider {
                 scope::OFFLINE,
             ],
             token_endpoint_auth_methods_supported: vec!["client_secret_basic", "client_secret_post", "none"],
+            introspection_endpoint_auth_methods_supported: vec!["client_secret_basic", "client_secret_post"],
             claims_supported: OWN_CLAIMS.into_iter().filter(|claim| !UNUSED.contains(claim)).collect(),
             authorization_response_iss_parameter_supported: true,
             request_parameter_supported: false,
@@ -54,5 +56,5 @@ fn method_name(method: Method) -> String {
     }
 }
 
-/// Reserved, and not emitted by anything that is served.
-const UNUSED: [&str; 9] = ["nbf", "sid", "c_hash", "act", "may_act", "cnf", "events", "acr", "amr"];
+/// Reserved, and not emitted by anything that is served; or of no use to who reads it.
+const UNUSED: [&str; 10] = ["nbf", "sid", "c_hash", "act", "may_act", "cnf", "events", "acr", "amr", POLICY];

@@ -15,6 +15,8 @@ pub enum Event {
     Decision(Box<Decision>),
     /// The signing keys changed.
     Keys(KeysChanged),
+    /// A changed configuration is in use.
+    Reloaded(Reloaded),
     /// Something that only an operator can mend.
     Trouble(Trouble),
 }
@@ -75,6 +77,15 @@ pub struct KeysChanged {
     /// When.
     pub at: Time,
     /// What happened, with key ids.
+    pub what: String,
+}
+
+/// A configuration that was taken over without a restart.
+#[derive(Debug, Clone)]
+pub struct Reloaded {
+    /// When.
+    pub at: Time,
+    /// What to know about it.
     pub what: String,
 }
 

@@ -11,14 +11,16 @@ use serde::Serialize;
 use serde::ser::SerializeMap as _;
 use token::{Alg, SignError};
 use wire::json::Value;
-use wire::oauth::{TokenResponse, TokenType};
+use wire::oauth::{ErrorCode, TokenResponse, TokenType};
 
 use crate::Cx;
 use crate::connector::Identity;
 use crate::error::{Error, Fault, Refusal};
 use crate::records::Stamped;
 use crate::records::grant::Grant;
+use crate::records::used::Once;
 use crate::scope::{EMAIL, FEDERATED, GROUPS, PROFILE, Scopes};
+use crate::settings::Settings;
 use crate::store::Outcome;
 
 /// What a grant has proven: who, for whom, how long. Everything in it has passed a policy.
@@ -41,6 +43,10 @@ pub(crate) struct Proof {
     pub alg: Option<Alg>,
     pub products: Products,
     pub spend: Option<Spend>,
+    /// The written policy that granted: sealed into the token for introspection.
+    pub policy: Option<Arc<str>>,
+    /// What was handed in may be used once.
+    pub once: Option<Once>,
 }
 
 /// What becomes of a grant once its tokens are signed: nothing is spent for an answer that cannot be given.
@@ -117,8 +123,40 @@ pub(crate) async fn issue(cx: &mut Cx<'_>, mut proof: Proof) -> Result<Option<To
             return Ok(None);
         }
     }
+    if let Some(once) = proof.once.take() {
+        use_up(cx, once).await?;
+    }
     record(cx, &proof, access_id, expires);
     Ok(Some(respond(proof, access, id_token, lives)))
+}
+
+/// Single use: whoever creates the record was the first, on whichever replica. A store that fails grants nothing.
+async fn use_up(cx: &Cx<'_>, once: Once) -> Result<(), Error> {
+    let records = cx.provider.records.clone();
+    let create = async move { records.create(&once.key, &once.used).await };
+    if cx.provider.around.tasks.finish(create).await?? == Outcome::Done {
+        return Ok(());
+    }
+    let refusal = Refusal::request("the subject token is not accepted")
+        .because("it was used before, and the policy allows one use")
+        .as_dex(ErrorCode::AccessDenied, 401);
+    Err(refusal.into())
+}
+
+/// The claims of the token that would be issued, without what each token has for itself.
+pub(crate) fn preview(settings: &Settings, proof: &Proof, now: Time) -> Result<serde_json::Value, Refusal> {
+    let expires = expiry(proof, now);
+    if expires.saturating_sub(now.unix()) < 1 {
+        let refusal = Refusal::request("the subject token is not accepted");
+        return Err(refusal.because("it has no time left"));
+    }
+    let mut claims = Claims::of(proof, &settings.issuer.text, now.unix(), expires);
+    claims.for_client = true;
+    let mut shown = serde_json::to_value(claims).unwrap_or_default();
+    if let Some(members) = shown.as_object_mut() {
+        members.remove("jti");
+    }
+    Ok(shown)
 }
 
 async fn sign_all(
@@ -134,6 +172,7 @@ async fn sign_all(
     let random_hash = hash(access_id);
     let mut claims = Claims::of(proof, &cx.living.settings.issuer.text, cx.now.unix(), expires);
     claims.id = access_id;
+    claims.policy = seal_policy(cx, proof.policy.as_deref(), access_id)?;
     claims.at_hash = Some(&random_hash);
     claims.for_client = true;
     match &proof.products {
@@ -157,6 +196,13 @@ async fn sign_all(
             Ok((access, Some(id_token)))
         }
     }
+}
+
+fn seal_policy(cx: &Cx<'_>, policy: Option<&str>, token_id: &str) -> Result<Option<String>, Error> {
+    let Some(policy) = policy else { return Ok(None) };
+    let around = &cx.provider.around;
+    let sealed = cx.provider.cookies.seal_policy(&*around.random, token_id, policy);
+    sealed.map(Some).ok_or_else(|| Fault::Internal("the policy's name cannot be sealed".into()).into())
 }
 
 async fn sign(signer: &dyn token::Signer, typ: &str, claims: &Claims<'_>) -> Result<String, Error> {
@@ -216,6 +262,7 @@ struct Claims<'a> {
     /// Whether `client_id` and `scope` stand in it (RFC 9068 section 2.2, RFC 8693 section 4.3).
     for_client: bool,
     scope: Option<String>,
+    policy: Option<String>,
     proof: &'a Proof,
 }
 
@@ -229,6 +276,7 @@ impl<'a> Claims<'a> {
             at_hash: None,
             for_client: false,
             scope: proof.scopes.to_text(),
+            policy: None,
             proof,
         }
     }
@@ -267,6 +315,7 @@ impl Serialize for Claims<'_> {
             map.serialize_entry("client_id", &*proof.client)?;
             entry(&mut map, "scope", self.scope.as_ref())?;
         }
+        entry(&mut map, POLICY, self.policy.as_ref())?;
         for (name, value) in &proof.free {
             map.serialize_entry(name, value)?;
         }
@@ -289,7 +338,7 @@ fn entry<M: serde::ser::SerializeMap, T: Serialize>(
 }
 
 /// Every claim that Obol may emit itself: a policy's free claims may hold none of them.
-pub(crate) const OWN_CLAIMS: [&str; 27] = [
+pub(crate) const OWN_CLAIMS: [&str; 28] = [
     "iss",
     "sub",
     "aud",
@@ -317,7 +366,12 @@ pub(crate) const OWN_CLAIMS: [&str; 27] = [
     "events",
     "acr",
     "amr",
+    POLICY,
 ];
+
+/// The name of the written policy that granted a token, sealed: whoever holds the token learns no rule from it, and
+/// whoever asks by introspection is told, and a token whose policy is gone is dead, without a record of each token.
+pub(crate) const POLICY: &str = "obol_policy";
 
 /// RFC 9068 section 2.1
 const ACCESS: &str = "at+jwt";

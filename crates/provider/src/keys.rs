@@ -5,6 +5,7 @@
 //! that loses the race reads what the winner wrote.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ambient::{Secret, Time};
@@ -31,7 +32,19 @@ pub struct Keeper {
     ring: Arc<KeyRing>,
     pool: SigningPool,
     schedule: Schedule,
+    longest: LongestToken,
     around: Around,
+}
+
+/// How long a retired key must still be published: a reload may let tokens live longer than before.
+#[derive(Debug, Clone, Default)]
+pub struct LongestToken(Arc<AtomicU64>);
+
+impl LongestToken {
+    /// Tokens that live so long are going to be signed.
+    pub fn raise(&self, lifetime: Duration) {
+        self.0.fetch_max(lifetime.as_secs(), Ordering::Relaxed);
+    }
 }
 
 impl Record for KeysRecord {
@@ -60,7 +73,24 @@ impl Keeper {
             longest_token: settings.longest_token(),
             slack: SLACK,
         };
-        Ok(Self { records, ring: Arc::new(KeyRing::default()), pool, schedule, around })
+        Ok(Self {
+            records,
+            ring: Arc::new(KeyRing::default()),
+            pool,
+            schedule,
+            longest: LongestToken::default(),
+            around,
+        })
+    }
+
+    /// To say that tokens may live longer from now on.
+    pub fn longest(&self) -> LongestToken {
+        self.longest.clone()
+    }
+
+    fn schedule(&self) -> Schedule {
+        let raised = Duration::from_secs(self.longest.0.load(Ordering::Relaxed));
+        Schedule { longest_token: self.schedule.longest_token.max(raised), ..self.schedule.clone() }
     }
 
     /// The keys as requests use them.
@@ -111,7 +141,7 @@ impl Keeper {
             || Fault::Internal("the record of signing keys is gone; restart to make new keys".into());
         let mut record = self.records.read::<KeysRecord>(KEY).await?.ok_or_else(missing)?.value;
         let mut trial = record.ring.clone();
-        let step = trial.advance(self.around.clock.now(), &self.schedule);
+        let step = trial.advance(self.around.clock.now(), &self.schedule());
         if let Some(behind) = step.behind {
             self.trouble(format!(
                 "this clock stands {} s before the newest step of the signing keys: they are not rotated until it is \
@@ -132,7 +162,7 @@ impl Keeper {
         let stepped = self.stepped(seen).await?;
         let after = kids(&stepped);
         let now = self.around.clock.now();
-        let (records, schedule) = (self.records.clone(), self.schedule.clone());
+        let (records, schedule) = (self.records.clone(), self.schedule());
         let change = async move {
             records
                 .change::<KeysRecord, _>(KEY, |current: KeysRecord| {
@@ -158,10 +188,10 @@ impl Keeper {
     async fn stepped(&self, mut record: KeysRecord) -> Result<KeysRecord, Fault> {
         let now = self.around.clock.now();
         let failed = |e: token::BadPrivateKey| Fault::Internal(e.to_string());
-        for alg in record.ring.advance(now, &self.schedule).wanted {
+        for alg in record.ring.advance(now, &self.schedule()).wanted {
             let private = LocalSigner::generate(alg, &self.pool).await.map_err(failed)?;
             let signer = LocalSigner::from_pkcs8(alg, &private, &self.pool).map_err(failed)?;
-            record.ring.add(alg, token::Signer::public_jwk(&signer).clone(), private, now, &self.schedule);
+            record.ring.add(alg, token::Signer::public_jwk(&signer).clone(), private, now, &self.schedule());
         }
         Ok(record)
     }

@@ -9,6 +9,7 @@ pub mod discovery;
 pub mod error;
 pub mod event;
 pub mod grants;
+pub mod introspection;
 mod issue;
 pub mod keys;
 pub mod login;
@@ -168,6 +169,13 @@ impl Cx<'_> {
             }
         }
         self.provider.around.events.observe(&Event::Decision(Box::new(self.decision)));
+    }
+}
+
+impl Living {
+    /// A configuration that nothing is issued under: for explanations without a running provider.
+    pub fn on_paper(settings: Settings, connectors: Vec<Opened>) -> Self {
+        with_own(Self { settings, connectors }, &Arc::new(KeyRing::default()))
     }
 }
 

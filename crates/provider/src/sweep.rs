@@ -10,6 +10,7 @@ use crate::Provider;
 use crate::event::{Event, Trouble};
 use crate::login::Attempt;
 use crate::records::grant::{Grant, RefreshRules};
+use crate::records::used::Used;
 use crate::store::StoreError;
 
 /// Sweeps until the process ends.
@@ -33,6 +34,7 @@ impl Provider {
         let now = self.around.clock.now();
         let rules = self.living().settings.expiry.refresh;
         while self.sweep_attempts(now).await? == BATCH {}
+        while self.sweep_used(now).await? == BATCH {}
         while self.sweep_grants(now, &rules).await? == BATCH {}
         Ok(())
     }
@@ -42,6 +44,15 @@ impl Provider {
         let found = due.len();
         for (key, attempt) in due {
             self.records.remove::<Attempt>(&key, attempt.stamped()).await?;
+        }
+        Ok(found)
+    }
+
+    async fn sweep_used(&self, now: Time) -> Result<usize, StoreError> {
+        let due = self.records.due::<Used>(now, BATCH).await?;
+        let found = due.len();
+        for (key, used) in due {
+            self.records.remove::<Used>(&key, used.stamped()).await?;
         }
         Ok(found)
     }

@@ -8,7 +8,7 @@ use wire::claims::Claims;
 use wire::oauth::ErrorCode;
 
 use crate::error::{Error, Refusal};
-use crate::{Cx, Peer, Provider, own};
+use crate::{Cx, Peer, Provider, introspection, own};
 
 impl Provider {
     /// Answers for a bearer token.
@@ -39,6 +39,7 @@ async fn answer(cx: &mut Cx<'_>, bearer: Option<&str>) -> Result<Claims, Error> 
     let client = client
         .and_then(|id| living.settings.clients.find(id))
         .ok_or_else(|| invalid("the token's client is gone"))?;
+    introspection::policy(cx, verified.claims()).map_err(invalid)?;
     cx.decision.client = Some(Arc::clone(&client.id));
     cx.decision.subject = verified.subject().map(str::to_owned);
     match verified.subject().and_then(own::origin) {
@@ -53,7 +54,7 @@ async fn answer(cx: &mut Cx<'_>, bearer: Option<&str>) -> Result<Claims, Error> 
     }
 }
 
-fn verifier(cx: &Cx<'_>) -> Verifier<OwnAccessToken> {
+pub(crate) fn verifier(cx: &Cx<'_>) -> Verifier<OwnAccessToken> {
     let expect = Expect::new(Arc::clone(&cx.settings().issuer.text), Audience::Unrestricted);
     Verifier::new(Trust::new(own::ID), KeyRing::clone(cx.provider.ring()), expect)
 }

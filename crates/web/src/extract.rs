@@ -86,9 +86,9 @@ pub(crate) fn named(request: &Request, name: &str) -> String {
     form.get(name).unwrap_or_default().to_owned()
 }
 
-/// For the token endpoint: everything but POST.
+/// For the token and introspection endpoints: everything but POST.
 pub(crate) async fn only_post() -> Response {
-    let refusal = Refusal::request("the token endpoint takes POST requests");
+    let refusal = Refusal::request("this endpoint takes POST requests");
     let mut response = respond::error(&refusal.into(), false);
     *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
     response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static("POST"));

@@ -15,6 +15,8 @@ pub struct Metadata {
     pub jwks_uri: String,
     /// `…/userinfo`
     pub userinfo_endpoint: String,
+    /// `…/token/introspect` (RFC 7662)
+    pub introspection_endpoint: String,
     /// Grant types that are switched on.
     pub grant_types_supported: Vec<String>,
     /// Response types that are switched on.
@@ -31,6 +33,8 @@ pub struct Metadata {
     pub scopes_supported: Vec<&'static str>,
     /// Client authentication.
     pub token_endpoint_auth_methods_supported: Vec<&'static str>,
+    /// Client authentication there: it is never left out.
+    pub introspection_endpoint_auth_methods_supported: Vec<&'static str>,
     /// Claims.
     pub claims_supported: Vec<&'static str>,
     /// RFC 9207

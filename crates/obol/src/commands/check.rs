@@ -12,7 +12,8 @@ use crate::door::Door;
 
 /// Check a configuration and run the tests of its policies.
 ///
-/// Every fault is reported at once, with its line, its path and what to write instead. Nothing is contacted.
+/// Every fault is reported at once, with its line, its path and what to write instead. Policies are also compared with each
+/// other: those that can never decide and those that overlap are warned of. Nothing is contacted.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  obol check config.yaml\n  obol check --strict --json config.yaml | jq '.faults[].path'"
@@ -40,7 +41,10 @@ impl Args {
         };
         door.block_on(async {
             // Dropped at once: reading opens connectors, which contact nobody before they are asked.
-            let _ = configuration::read(&text, &door.environment, &around, &faults);
+            let read = configuration::read(&text, &self.config, &door.environment, &around, &faults);
+            if let Some(policies) = read.and_then(|read| read.provider.exchange) {
+                policies.compare(&faults);
+            }
             Ok(())
         })?;
         if self.json {
@@ -67,7 +71,7 @@ fn as_json(faults: &Faults) -> String {
     let one = |fault: &config::Fault| {
         serde_json::json!({
             "severity": if fault.severity == Severity::Error { "error" } else { "warning" },
-            "path": fault.path, "line": fault.line, "column": fault.column, "what": fault.what, "instead": fault.instead,
+            "file": fault.file, "path": fault.path, "line": fault.line, "column": fault.column, "what": fault.what, "instead": fault.instead,
         })
     };
     serde_json::json!({ "faults": faults.all().iter().map(one).collect::<Vec<_>>(), "unsupported": faults.unsupported() }).to_string()

@@ -6,6 +6,7 @@ mod exchange;
 mod get_token;
 mod hash_password;
 mod inspect;
+mod policy;
 mod proxy;
 mod serve;
 mod token_options;
@@ -40,6 +41,7 @@ commands! {
     Exchange => exchange,
     Inspect => inspect,
     Check => check,
+    Policy => policy,
     HashPassword => hash_password,
     Completions => completions,
 }

@@ -11,6 +11,7 @@ use crate::compose::{self, Bound};
 use crate::configuration::{self, Surroundings};
 use crate::dev;
 use crate::door::Door;
+use crate::reload::Origin;
 
 /// Serve the OpenID Connect provider and its token exchange.
 ///
@@ -18,7 +19,7 @@ use crate::door::Door;
 /// configuration is needed: everything is made up, kept in a temporary folder, and what to try next is printed.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  obol serve --dev\n  obol serve /etc/obol/config.yaml\n\nSIGTERM and SIGINT end it after what is under way."
+    after_help = "Examples:\n  obol serve --dev\n  obol serve /etc/obol/config.yaml\n\nSIGTERM and SIGINT end it after what is under way. A configuration that changes is read again, at once on SIGHUP; the last\ngood one stays in use if the new one has faults."
 )]
 pub(crate) struct Args {
     /// The configuration file (YAML)
@@ -66,7 +67,8 @@ impl Args {
         configuration.web.listen.http = self.web_http_addr.or(configuration.web.listen.http);
         configuration.telemetry.http = self.telemetry_addr.or(configuration.telemetry.http);
         let bound = Bound::new(&configuration).await?;
-        compose::serve(bound, configuration, around).await
+        let origin = Origin { path, environment: door.environment.clone(), strict: self.strict };
+        compose::serve(bound, configuration, around, Some(origin)).await
     }
 }
 

@@ -15,8 +15,8 @@ fn rehearse() -> BTreeMap<String, Kind> {
     let around = Surroundings { clock, random, tasks: Tasks::default() };
     let (faults, environment) = (Faults::rehearsal(), Environment::default());
     // Sections that are looked for before they are read, and an issuer, since without one nothing is opened.
-    let text = "issuer: https://obol.example.com\nsealing: {}\ntokenExchange: {}\n";
-    let _ = read(text, &environment, &around, &faults);
+    let text = "issuer: https://obol.example.com\nsealing: {}\ntokenExchange: {}\nadmin: {}\n";
+    let _ = read(text, Path::new("config.yaml"), &environment, &around, &faults);
     stores::rehearse(&faults);
     connectors::rehearse(&faults, &context("https://obol.example.com".into(), &around));
     faults.known_keys().into_iter().map(|key| (key.pattern, key.kind)).collect()

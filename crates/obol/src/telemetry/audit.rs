@@ -133,6 +133,7 @@ fn line(out: &mut String, event: &Event, logger: &Logger) {
     let mut members = match event {
         Event::Decision(decision) => decided(decision),
         Event::Keys(keys) => plain(keys.at, "INFO", "signing keys", &keys.what),
+        Event::Reloaded(reloaded) => plain(reloaded.at, "INFO", "configuration", &reloaded.what),
         Event::Trouble(trouble) => plain(trouble.at, "ERROR", trouble.part, &trouble.what),
     };
     members

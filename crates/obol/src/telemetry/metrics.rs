@@ -18,6 +18,7 @@ pub(crate) struct Metrics {
     registry: Registry,
     decisions: Family<Labels, Counter>,
     troubles: Family<Part, Counter>,
+    reloads: Counter,
     panics: Counter,
     handshakes: Counter,
     audit: Audit,
@@ -47,8 +48,8 @@ impl Metrics {
             "The running version",
             ConstGauge::new(1i64),
         );
-        let (decisions, troubles, panics, handshakes) =
-            (Family::default(), Family::default(), Counter::default(), Counter::default());
+        let (decisions, troubles) = (Family::default(), Family::default());
+        let (reloads, panics, handshakes) = (Counter::default(), Counter::default(), Counter::default());
         registry.register(
             "obol_decisions",
             "Decisions by action, outcome and policy",
@@ -59,13 +60,18 @@ impl Metrics {
             "Trouble that only an operator can mend",
             Family::clone(&troubles),
         );
+        registry.register(
+            "obol_reloads",
+            "Configurations taken over without a restart",
+            Counter::clone(&reloads),
+        );
         registry.register("obol_panics", "Requests that ended in a panic", Counter::clone(&panics));
         registry.register(
             "obol_failed_tls_handshakes",
             "Connections that never became one",
             Counter::clone(&handshakes),
         );
-        Arc::new(Self { registry, decisions, troubles, panics, handshakes, audit })
+        Arc::new(Self { registry, decisions, troubles, reloads, panics, handshakes, audit })
     }
 
     /// The text that Prometheus reads.
@@ -103,6 +109,9 @@ impl Observer<Event> for Metrics {
             Event::Decision(decision) => self.count(decision),
             Event::Trouble(trouble) => {
                 self.troubles.get_or_create(&Part { part: trouble.part }).inc();
+            }
+            Event::Reloaded(_) => {
+                self.reloads.inc();
             }
             Event::Keys(_) => {}
         }

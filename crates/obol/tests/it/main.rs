@@ -14,6 +14,8 @@ mod inspect;
 #[cfg(test)]
 mod login;
 #[cfg(test)]
+mod policy;
+#[cfg(test)]
 mod proxy;
 #[cfg(test)]
 mod run;

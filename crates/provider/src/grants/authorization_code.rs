@@ -107,6 +107,8 @@ pub(super) fn proof(
         products: Products::Session { id_token: scopes.has(OPENID), refresh },
         scopes,
         spend: None,
+        policy: None,
+        once: None,
     })
 }
 

@@ -58,6 +58,8 @@ impl Grant for ClientCredentials {
                 products: Products::Session { id_token: scopes.has(OPENID), refresh: None },
                 scopes,
                 spend: None,
+                policy: None,
+                once: None,
             })
         })
     }

@@ -18,7 +18,7 @@
 mod authorization_code;
 mod client_credentials;
 mod refresh_token;
-mod token_exchange;
+pub mod token_exchange;
 
 use std::sync::Arc;
 

@@ -3,6 +3,8 @@
 //! The unverified token is only a routing hint: it may choose which trust entry is asked, and the entry decides with
 //! its own keys. Whatever is asked for (`audience`, `resource`, `scope`, an actor) is honoured or refused.
 
+pub mod explain;
+
 use std::sync::Arc;
 
 use ambient::BoxFuture;
@@ -17,7 +19,7 @@ use crate::error::{Error, Fault, Refusal};
 use crate::issue::{Products, Proof};
 use crate::policy::{self, Question, Targets};
 use crate::scope::Scopes;
-use crate::{Cx, Living, own};
+use crate::{Cx, Living, introspection, own};
 
 /// See the module.
 pub(super) struct TokenExchange;
@@ -68,6 +70,9 @@ impl Grant for TokenExchange {
             };
             check_living(&living, &question)?;
             check_kind(&living, connector, access, ask.requested)?;
+            if own::is_own(connector) {
+                introspection::policy(cx, &vouched.claims).map_err(not_accepted)?;
+            }
             let granted = judge(cx, &question)?;
             Ok(proof(&question, granted, ask.requested))
         })
@@ -212,6 +217,7 @@ fn judge(cx: &mut Cx<'_>, question: &Question<'_>) -> Result<policy::Granted, Re
 fn proof(question: &Question<'_>, granted: policy::Granted, requested: TokenType) -> Proof {
     // A token of ours never lives longer by being exchanged, whatever a policy says.
     let own = if own::is_own(question.connector) { question.vouched.expires } else { None };
+    let question_policy = granted.written.then(|| Arc::clone(&granted.policy));
     Proof {
         subject: granted.subject,
         profile: granted.profile,
@@ -227,6 +233,8 @@ fn proof(question: &Question<'_>, granted: policy::Granted, requested: TokenType
         alg: granted.alg,
         products: Products::Exchanged(requested),
         spend: None,
+        policy: question_policy,
+        once: granted.once,
     }
 }
 

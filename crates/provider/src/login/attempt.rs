@@ -94,12 +94,26 @@ impl Record for Attempt {
 /// What cookies are sealed with; the same on every replica, since the secret stands in the record of the keys.
 pub struct Cookies {
     sealing: Sealing,
+    policies: Sealing,
 }
 
 impl Cookies {
     /// From the secret that [`crate::keys::Keeper::load`] gives.
     pub fn new(secret: &Secret<Vec<u8>>) -> Option<Self> {
-        Sealing::from_material(secret, "cookies").map(|sealing| Self { sealing })
+        let sealing = Sealing::from_material(secret, "cookies")?;
+        Some(Self { sealing, policies: Sealing::from_material(secret, "policies")? })
+    }
+
+    /// The name of the policy that granted a token, for the claim `obol_policy` of that token.
+    pub(crate) fn seal_policy(&self, random: &dyn Random, token_id: &str, policy: &str) -> Option<String> {
+        let sealed = self.policies.seal(random, token_id.as_bytes(), policy.as_bytes().to_vec());
+        sealed.map(b64::encode)
+    }
+
+    /// What [`Self::seal_policy`] sealed for the same token.
+    pub(crate) fn open_policy(&self, token_id: &str, sealed: &str) -> Option<String> {
+        let plain = self.policies.open(token_id.as_bytes(), &b64::decode(sealed)?)?;
+        String::from_utf8(plain).ok()
     }
 
     /// The cookie that binds an attempt to the browser. It holds the attempt itself until somebody has signed in, and

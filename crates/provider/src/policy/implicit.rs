@@ -25,6 +25,7 @@ pub(super) fn decide(settings: &Settings, question: &Question<'_>) -> Result<Gra
     let identity = &question.vouched.identity;
     Ok(Granted {
         policy: Arc::from(NAME),
+        written: false,
         subject: if own {
             identity.user_id.clone()
         } else {
@@ -37,6 +38,7 @@ pub(super) fn decide(settings: &Settings, question: &Question<'_>) -> Result<Gra
         lifetime: settings.expiry.id_tokens,
         not_after: if own { question.vouched.expires } else { None },
         alg: None,
+        once: None,
         unrestricted,
     })
 }

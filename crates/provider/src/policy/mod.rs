@@ -20,6 +20,7 @@ use crate::connector::{Opened, Vouched};
 use crate::error::Refusal;
 use crate::event::Shadow;
 use crate::issue::Profile;
+use crate::records::used::Once;
 use crate::scope::Scopes;
 use crate::settings::Settings;
 
@@ -48,6 +49,8 @@ pub struct Question<'a> {
 pub struct Granted {
     /// The policy's name.
     pub policy: Arc<str>,
+    /// Whether somebody wrote it: the implicit one of a Dex configuration leaves no trace in tokens.
+    pub written: bool,
     /// `sub`
     pub subject: String,
     /// The identity claims.
@@ -64,6 +67,8 @@ pub struct Granted {
     pub not_after: Option<Time>,
     /// Signed with this algorithm; `None`: the client's or the default.
     pub alg: Option<Alg>,
+    /// The subject token may be used once, and this is what its use is remembered by.
+    pub once: Option<Once>,
     /// Nobody checked whom the subject token was meant for; worth an audit line.
     pub unrestricted: bool,
 }
@@ -107,6 +112,23 @@ impl Targets {
         for target in form.all("audience").chain(form.all("resource")) {
             if !targets.iter().any(|known| known == target) {
                 targets.push(target.to_owned());
+            }
+        }
+        if targets.len() > MOST_TARGETS {
+            return Err(Refusal::target("too many audiences are asked for"));
+        }
+        Ok(Self(targets))
+    }
+
+    /// From a list, by the same rules.
+    ///
+    /// # Errors
+    /// `invalid_target` for too many.
+    pub fn of(names: Vec<String>) -> Result<Self, Refusal> {
+        let mut targets: Vec<String> = Vec::new();
+        for name in names {
+            if !targets.contains(&name) {
+                targets.push(name);
             }
         }
         if targets.len() > MOST_TARGETS {

@@ -4,6 +4,7 @@ pub mod grant;
 mod kept;
 mod lineage;
 mod sealing;
+pub mod used;
 
 use std::sync::Arc;
 

@@ -17,4 +17,6 @@ mod own_tokens;
 #[cfg(test)]
 mod refresh;
 #[cfg(test)]
+mod single_use;
+#[cfg(test)]
 mod unheard;

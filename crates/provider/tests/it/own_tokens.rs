@@ -194,3 +194,27 @@ async fn a_token_of_a_user_who_is_gone_opens_nothing() {
     stage.upstream.turns(testkit::upstream::Mood::Well);
     userinfo().await.unwrap();
 }
+
+/// DESIGN section 4.7: a policy that is gone takes along what was granted under it, at the next use.
+#[tokio::test]
+async fn a_token_dies_with_the_policy_that_granted_it() {
+    let policies = |name: &str| {
+        format!(
+            "{CONFIG}tokenExchange:\n  policies:\n  - {{name: {name}, subject: {{connector: up}}, clients: [app], audiences: [app], issue: {{lifetime: \
+             1h, subject: '\"w\"'}}}}\n  - {{name: down, subject: {{connector: self}}, clients: [app], audiences: [app]}}\n"
+        )
+    };
+    let stage = Stage::with(&policies("first"), |up| vec![up.opened("up", &[])]).await;
+    for kind in ["access_token", "id_token", "jwt"] {
+        stage.reload(&policies("first"), vec![stage.upstream.opened("up", &[])]);
+        let token = own(&stage, kind, "").await;
+        let again = asking(&token, kind, "");
+        stage.granted(&again).await;
+        let bearer = stage.provider.userinfo(&testkit::stage::peer(), Some(&token)).await;
+        assert_eq!(bearer.is_ok(), kind == "access_token");
+        stage.reload(&policies("second"), vec![stage.upstream.opened("up", &[])]);
+        let (code, reason) = stage.refused(&again).await;
+        assert_eq!((code, &*reason), ("invalid_request", "the policy that granted it is gone"), "{kind}");
+        assert!(stage.provider.userinfo(&testkit::stage::peer(), Some(&token)).await.is_err());
+    }
+}

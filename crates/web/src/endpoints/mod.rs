@@ -5,6 +5,7 @@ mod auth;
 mod callback;
 mod healthz;
 mod home;
+mod introspect;
 mod keys;
 mod statics;
 mod token;
@@ -33,5 +34,6 @@ pub(crate) fn routes(prefix: &str, web: &Shared) -> Router<Shared> {
         .merge(callback::routes(prefix))
         .merge(approval::routes(prefix))
         .merge(healthz::routes(prefix))
+        .merge(introspect::routes(prefix))
         .merge(statics::routes(prefix))
 }

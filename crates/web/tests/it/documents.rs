@@ -17,6 +17,7 @@ fn expected(issuer: &str) -> Value {
         "token_endpoint": at("/token"),
         "jwks_uri": at("/keys"),
         "userinfo_endpoint": at("/userinfo"),
+        "introspection_endpoint": at("/token/introspect"),
         "grant_types_supported": [
             "authorization_code", "client_credentials", "refresh_token",
             "urn:ietf:params:oauth:grant-type:token-exchange",
@@ -28,6 +29,7 @@ fn expected(issuer: &str) -> Value {
         "code_challenge_methods_supported": ["S256"],
         "scopes_supported": ["openid", "email", "groups", "profile", "offline_access"],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "claims_supported": [
             "iss", "sub", "aud", "exp", "iat", "jti", "azp", "nonce", "auth_time", "at_hash", "email",
             "email_verified", "groups", "name", "preferred_username", "federated_claims", "client_id", "scope",

@@ -7,6 +7,8 @@ mod canary;
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
+mod introspect;
+#[cfg(test)]
 mod layers;
 #[cfg(test)]
 mod login;

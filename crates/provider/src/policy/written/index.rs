@@ -111,8 +111,8 @@ impl Index {
         for by in &bucket.by_text {
             match find(&by.path, case) {
                 Found::Text(text) => lists.extend(by.wanting.get(text).map(Vec::as_slice)),
-                Found::Other => {}
-                Found::Nothing => lists.push(&by.all),
+                // What is no text may be an error as well: `subject.claims` takes texts alone.
+                Found::Other | Found::Nothing => lists.push(&by.all),
             }
         }
         Candidates(lists)
@@ -178,7 +178,7 @@ impl Iterator for Candidates<'_> {
 
 fn usable(policy: &Policy) -> impl Iterator<Item = &Conjunct> {
     let conjuncts = policy.matching.as_ref().map(expr::Program::literal_conjuncts).unwrap_or_default();
-    conjuncts.iter().filter(|conjunct| {
+    policy.patterns.conjuncts().iter().chain(conjuncts).filter(|conjunct| {
         matches!(conjunct.path.as_slice(), [variable, _, ..] if variable == CLAIMS)
             || matches!(conjunct.path.as_slice(), [variable, field] if variable == IDENTITY && field == USER)
     })

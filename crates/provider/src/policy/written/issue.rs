@@ -57,6 +57,7 @@ impl Issue {
             Minting { issue: self, policy, vars: case.vars(audience), budget: Budget::new(UNITS) };
         Ok(Granted {
             policy: Arc::clone(policy),
+            written: true,
             subject: minting.subject(case)?,
             profile: minting.profile()?,
             free: minting.free()?,
@@ -65,6 +66,7 @@ impl Issue {
             lifetime: self.lifetime,
             not_after: self.not_after(policy, case)?,
             alg: self.alg,
+            once: None,
             unrestricted: false,
         })
     }

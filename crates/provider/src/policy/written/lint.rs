@@ -12,10 +12,14 @@ use crate::own;
 pub(super) fn policy(policy: &Policy, field: &Field<'_>, source: Option<&Source>, faults: &Faults) {
     let allows = matches!(policy.rule, Rule::Allow(_));
     let matching = policy.matching.as_ref();
-    if allows && policy.connector != own::ID && matching.is_none_or(Program::is_constant) {
+    if allows
+        && policy.connector != own::ID
+        && policy.patterns.is_empty()
+        && matching.is_none_or(Program::is_constant)
+    {
         field.warning(
             format!("lets in every token that the connector {:?} vouches for", policy.connector),
-            "write subject.match",
+            "write subject.claims or subject.match",
         );
     }
     let (Some(program), Some(source)) = (matching, source) else { return };

@@ -5,18 +5,23 @@
 //! `match` of an allow policy is no match, in that of a deny rule a deny.
 
 mod case;
+pub mod explain;
+pub mod files;
 mod index;
 mod issue;
 mod lint;
 mod names;
+mod patterns;
 mod read;
 mod rule;
 mod source;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod trial;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,33 +35,49 @@ use case::Case;
 use index::Index;
 use rule::{Miss, Policy};
 
+pub use trial::Tested;
+
 /// All written policies, compiled and indexed.
 #[derive(Debug, Default)]
 pub struct Policies {
     policies: Vec<Policy>,
     live: Index,
     shadows: Index,
+    /// The names of the allow policies in force.
+    allowed: HashSet<Arc<str>>,
 }
 
 impl Policies {
     /// Reads `tokenExchange`, compiles its policies and runs their own tests. What is wrong is written down with its
     /// path; policies with a fault are not in force, and without them nothing is exchanged.
     pub fn read(section: &Section, faults: &Faults) -> Self {
+        Self::read_tested(section, faults).0
+    }
+
+    /// The same, with what each test came to. Without policies that can be compiled no test is run.
+    pub fn read_tested(section: &Section, faults: &Faults) -> (Self, Vec<Tested>) {
         let mut fields = section.fields(KeyStyle::Ours, faults);
         let read = read::policies(&mut fields);
         if read.as_ref().is_some_and(|(all, _)| all.is_empty()) {
             fields.warning("holds no policy: every exchange is refused", "");
         }
         fields.finish();
-        let Some((policies, trials)) = read else { return Self::default() };
+        let Some((policies, trials)) = read else { return (Self::default(), Vec::new()) };
         let all = Self::new(policies);
-        if trial::run(&all, &trials, faults) { all } else { Self::default() }
+        let tested = trial::run(&all, &trials, faults);
+        if tested.iter().all(|tested| tested.failure.is_none()) {
+            (all, tested)
+        } else {
+            (Self::default(), tested)
+        }
     }
 
     fn new(policies: Vec<Policy>) -> Self {
         let live = Index::new(&policies, false);
         let shadows = Index::new(&policies, true);
-        Self { policies, live, shadows }
+        let allowed = policies.iter().filter(|policy| !policy.shadow && policy.issue().is_some());
+        let allowed = allowed.map(|policy| Arc::clone(&policy.name)).collect();
+        Self { policies, live, shadows, allowed }
     }
 
     /// The connectors that policies name, each with the place where it does: one that is not configured is a fault.
@@ -76,6 +97,26 @@ impl Policies {
                 at.field(KeyStyle::Ours, faults).error("names no configured connector", instead);
             }
         }
+    }
+
+    /// Warns of policies that cannot be reached and of those that overlap. Compares each with each.
+    pub fn compare(&self, faults: &Faults) {
+        survey::compare(&self.policies, faults);
+    }
+
+    /// Warns of policies that trust an issuer which serves everybody and do not say whose tokens they mean. `issuer` tells a
+    /// connector's.
+    pub fn check_tenants(&self, issuer: impl Fn(&str) -> Option<String>, faults: &Faults) {
+        for policy in &self.policies {
+            if let Some(issuer) = issuer(&policy.connector) {
+                survey::check_tenant(policy, &issuer, faults);
+            }
+        }
+    }
+
+    /// Whether an allow policy of that name is in force.
+    pub fn allows(&self, name: &str) -> bool {
+        self.allowed.contains(name)
     }
 
     /// The longest lifetime that any policy allows.

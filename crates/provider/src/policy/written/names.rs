@@ -5,12 +5,33 @@ use wire::json::Value;
 
 use crate::issue::OWN_CLAIMS;
 
-/// A `system:` name that a policy allows, in which `*` stands for at least one character and never for `:` or `/`.
-#[derive(Debug, Clone)]
+/// A pattern for a whole text, in which `*` stands for at least one character and never for `:` or `/`.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Glob(String);
 
 impl Glob {
-    /// Reads one. The error says what to write instead.
+    /// Reads one for a claim. The error says what to write instead.
+    pub(super) fn of_claim(pattern: &str) -> Result<Self, &'static str> {
+        if pattern.is_empty() || pattern.chars().any(char::is_control) {
+            return Err("write some text");
+        }
+        if pattern.contains("**") {
+            return Err("write single stars; none of them stands for / or :");
+        }
+        Ok(Self(pattern.to_owned()))
+    }
+
+    /// The text, if no star is in it.
+    pub(super) fn literal(&self) -> Option<&str> {
+        (!self.0.contains('*')).then_some(&*self.0)
+    }
+
+    /// As it is written.
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
+
+    /// Reads one of a `system:` name that a policy allows. The error says what to write instead.
     pub(super) fn new(pattern: &str) -> Result<Self, &'static str> {
         let Some(rest) = pattern.strip_prefix(SYSTEM) else {
             return Err("write a name that begins with system:");

@@ -1,54 +1,92 @@
-//! `tokenExchange.policies`, decoded and compiled. Every key is asked for before anything is given up, so that all
+//! `tokenExchange`, decoded and compiled. Every key is asked for before anything is given up, so that all
 //! faults come at once.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::{Faults, Field, Fields, Section, Value};
+use config::{Faults, Field, Fields, KeyStyle, Section, Value};
 use expr::{Env, Program, Want};
 use token::Alg;
 
 use super::case;
+use super::files;
 use super::issue::Issue;
 use super::lint;
 use super::names::{self, Glob};
+use super::patterns::{self, Patterns};
 use super::rule::{Policy, Rule};
 use super::source::{Compiled, Faulty, Source};
 use super::trial::{self, Trial};
 use crate::scope::{OFFLINE, Scopes};
 
-/// Reads all policies and their tests; `None` if one of them is at fault.
+/// What has been read so far.
+struct Reading {
+    env: Env,
+    policies: Vec<Policy>,
+    trials: Vec<Trial>,
+    /// Names, and where they stand.
+    names: HashMap<Arc<str>, String>,
+    sound: bool,
+}
+
+/// Reads all policies and their tests, those of the configuration first and then those of each file; `None` if one of
+/// them is at fault.
 pub(super) fn policies(fields: &mut Fields<'_>) -> Option<(Vec<Policy>, Vec<Trial>)> {
-    let env = case::env();
-    let (mut policies, mut trials) = (Vec::new(), Vec::new());
-    let mut names: HashMap<Arc<str>, String> = HashMap::new();
-    let mut sound = true;
+    let mut reading = Reading {
+        env: case::env(),
+        policies: Vec::new(),
+        trials: Vec::new(),
+        names: HashMap::new(),
+        sound: true,
+    };
     for field in fields.elements("policies") {
-        sound &= !refuse_nulls(&field);
-        let Some((policy, tests)) = policy(&field, &env) else {
-            sound = false;
-            continue;
-        };
-        if let Some(first) = names.insert(Arc::clone(&policy.name), field.path().to_string()) {
-            field.error(format!("has the name of {first}"), "give each policy a name of its own");
-            sound = false;
-        }
-        let at = policies.len();
-        match tests {
-            Ok(tests) => trials.extend(tests.into_iter().map(|test| test.of(at))),
-            Err(Faulty) => sound = false,
-        }
-        policies.push(policy);
+        reading.take(&field);
     }
-    sound.then_some((policies, trials))
+    match files::read(fields) {
+        Ok(sections) => {
+            for section in sections {
+                let mut fields = section.fields(KeyStyle::Ours, fields.faults());
+                for field in fields.elements("policies") {
+                    reading.take(&field);
+                }
+                fields.finish();
+            }
+        }
+        Err(Faulty) => reading.sound = false,
+    }
+    reading.sound.then_some((reading.policies, reading.trials))
+}
+
+impl Reading {
+    fn take(&mut self, field: &Field<'_>) {
+        self.sound &= !refuse_nulls(field);
+        let Some((policy, tests)) = policy(field, &self.env) else {
+            self.sound = false;
+            return;
+        };
+        let place = field.path().file().map_or(String::new(), |file| format!("{file}: "));
+        let place = format!("{place}{}", field.path());
+        if let Some(first) = self.names.insert(Arc::clone(&policy.name), place) {
+            field.error(format!("has the name of {first}"), "give each policy a name of its own");
+            self.sound = false;
+        }
+        let at = self.policies.len();
+        match tests {
+            Ok(tests) => self.trials.extend(tests.into_iter().map(|test| test.of(at))),
+            Err(Faulty) => self.sound = false,
+        }
+        self.policies.push(policy);
+    }
 }
 
 /// `subject`, read.
 struct Subject {
     connector: Option<(String, Section)>,
     audiences: Result<Option<Vec<String>>, Faulty>,
+    patterns: Result<Patterns, Faulty>,
     matching: Compiled,
+    single_use: bool,
     match_at: Option<Source>,
 }
 
@@ -68,11 +106,14 @@ fn policy(field: &Field<'_>, env: &Env) -> Option<(Policy, Result<Vec<trial::Dra
     let (connector, connector_at) = subject.connector?;
     let policy = Policy {
         name: name?,
+        at: field.section(),
         shadow,
         connector,
         connector_at,
         accepted: subject.audiences.ok()?,
+        patterns: subject.patterns.ok()?,
         matching: subject.matching.ok()?,
+        single_use: subject.single_use,
         clients: clients.ok()?.unwrap_or_default(),
         audiences: audiences.ok()?.unwrap_or_default(),
         rule: issue.ok()?.map_or(Rule::Deny, |issue| Rule::Allow(Box::new(issue))),
@@ -101,17 +142,19 @@ fn subject(mut fields: Fields<'_>, env: &Env, faults: &Faults) -> Subject {
         (!id.is_empty()).then(|| (id, source.place().clone()))
     });
     let audiences = list(&mut fields, "audiences", false);
+    let patterns = patterns::read(&mut fields);
+    let single_use = fields.or("singleUse", false);
     let written = fields.is_written("match");
     let match_at: Option<Source> = fields.optional("match");
     let matching = match_at.as_ref().map(|source| source.compile(env, Want::Bool, faults)).transpose();
     let matching = if written && match_at.is_none() { Err(Faulty) } else { matching };
     fields.finish();
-    Subject { connector, audiences, matching, match_at }
+    Subject { connector, audiences, patterns, matching, single_use, match_at }
 }
 
 /// A list without empty texts. Absent is `None`; written but empty is a fault, because it reads like "none" and could be
 /// taken for "any".
-fn list(fields: &mut Fields<'_>, key: &str, needed: bool) -> Result<Option<Vec<String>>, Faulty> {
+pub(super) fn list(fields: &mut Fields<'_>, key: &str, needed: bool) -> Result<Option<Vec<String>>, Faulty> {
     let written = fields.is_written(key);
     let read: Option<Vec<String>> = fields.optional(key);
     match read {

@@ -8,19 +8,26 @@ use expr::{Budget, EvalError, Program};
 
 use super::case::Case;
 use super::issue::Issue;
+use super::patterns::{Misfit, Patterns};
 use crate::error::Refusal;
 use crate::policy::{Denied, Granted};
+use crate::records::used::Once;
 
 /// A policy, compiled.
 #[derive(Debug)]
 pub(super) struct Policy {
     pub(super) name: Arc<str>,
     pub(super) shadow: bool,
+    /// Where it stands.
+    pub(super) at: Section,
     pub(super) connector: String,
     pub(super) connector_at: Section,
     /// What the subject token must be meant for; `None`: us (allow) or anything (deny).
     pub(super) accepted: Option<Vec<String>>,
+    pub(super) patterns: Patterns,
     pub(super) matching: Option<Program>,
+    /// Each subject token may be used once.
+    pub(super) single_use: bool,
     /// Who asks. Of an allow policy never empty; of a deny rule empty means everybody.
     pub(super) clients: Vec<String>,
     /// What is asked for. Of an allow policy never empty; of a deny rule empty means anything.
@@ -40,6 +47,7 @@ pub(super) enum Rule {
 pub(super) enum Miss {
     NotOffered,
     SubjectAudience,
+    Pattern(Misfit),
     Unmatched,
     Error(EvalError),
 }
@@ -75,6 +83,7 @@ impl Policy {
         if !self.accepts(case) {
             return Err(Miss::SubjectAudience);
         }
+        self.patterns.fit(case.claims).map_err(Miss::Pattern)?;
         match self.matches(case, audience) {
             Ok(true) => Ok(()),
             Ok(false) => Err(Miss::Unmatched),
@@ -93,10 +102,16 @@ impl Policy {
         if !about {
             return None;
         }
-        match self.matches(case, audience) {
-            Ok(true) => Some("denied".to_owned()),
-            Ok(false) => None,
-            Err(error) => Some(format!("denied, because its match fails at {error}")),
+        // As `&&` does: what is false decides, whatever went wrong beside it.
+        let patterns = self.patterns.fit(case.claims);
+        if patterns.as_ref().is_err_and(Misfit::differs) {
+            return None;
+        }
+        match (self.matches(case, audience), patterns) {
+            (Ok(false), _) => None,
+            (_, Err(misfit)) => Some(format!("denied, because {misfit}")),
+            (Ok(true), Ok(())) => Some("denied".to_owned()),
+            (Err(error), Ok(())) => Some(format!("denied, because its match fails at {error}")),
         }
     }
 
@@ -119,10 +134,25 @@ impl Policy {
     pub(super) fn grant(&self, case: &Case<'_>, audience: &[String]) -> Result<Granted, Denied> {
         match &self.rule {
             Rule::Allow(issue) => {
-                issue.grant(&self.name, case, audience).map_err(|refusal| self.denies(refusal))
+                let once = self.once(case).map_err(|refusal| self.denies(refusal))?;
+                let granted = issue.grant(&self.name, case, audience);
+                granted.map(|granted| Granted { once, ..granted }).map_err(|refusal| self.denies(refusal))
             }
             Rule::Deny => Err(self.denies(Refusal::request(super::NOT_ALLOWED))),
         }
+    }
+
+    /// What a single use is remembered by. A token that nothing names, or that never ends, cannot be used once.
+    fn once(&self, case: &Case<'_>) -> Result<Option<Once>, Refusal> {
+        if !self.single_use {
+            return Ok(None);
+        }
+        let id = case.claims.id().filter(|id| !id.is_empty());
+        let Some((id, expires)) = id.zip(case.expires) else {
+            let why = format!("{}: singleUse is set, and the subject token has no jti or no end", self.name);
+            return Err(Refusal::request(super::NOT_ALLOWED).because(why));
+        };
+        Ok(Some(Once::of(case.connector, id, expires)))
     }
 
     pub(super) fn denies(&self, refusal: Refusal) -> Denied {
@@ -135,6 +165,7 @@ impl fmt::Display for Miss {
         match self {
             Self::NotOffered => f.write_str("it does not offer what is asked for"),
             Self::SubjectAudience => f.write_str("the subject token is not meant for those it accepts alone"),
+            Self::Pattern(misfit) => misfit.fmt(f),
             Self::Unmatched => f.write_str("its match is false"),
             Self::Error(error) => write!(f, "its match fails at {error}"),
         }

@@ -4,10 +4,12 @@
 //! An allow policy's test asks the whole set, since what stands before or beside it counts. A deny rule's and a shadow
 //! policy's asks that policy alone.
 
+use std::fmt;
 use std::time::Duration;
 
 use ambient::Time;
 use config::{Faults, Field, Fields, KeyStyle, Section, Value};
+use serde::Serialize;
 use serde_json::Value as Json;
 use wire::claims::Claims;
 use wire::json;
@@ -17,13 +19,30 @@ use super::case::Case;
 use super::rule::{Policy, Rule};
 use super::source::Faulty;
 use crate::connector::Identity;
-use crate::policy::Granted;
+use crate::policy::{Denied, Granted};
 use crate::scope::Scopes;
 
 /// One test of one policy.
 pub(super) struct Trial {
     policy: usize,
     draft: Draft,
+}
+
+/// What a test came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Tested {
+    /// The policy whose test it is.
+    pub policy: String,
+    /// The file, if it has a name.
+    pub file: Option<String>,
+    /// Where in the file.
+    pub path: String,
+    /// Its line.
+    pub line: u32,
+    /// What it expects, in short.
+    pub expects: String,
+    /// Why it failed.
+    pub failure: Option<String>,
 }
 
 /// A test as it is written.
@@ -54,6 +73,19 @@ struct Expected {
     groups: Option<Vec<String>>,
     audience: Option<Vec<String>>,
     claims: Option<Json>,
+}
+
+impl fmt::Display for Expect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Deny => f.write_str("deny"),
+            Self::Pass => f.write_str("pass"),
+            Self::Grant(expected) => match &expected.subject {
+                Some(subject) => write!(f, "grant as {subject}"),
+                None => f.write_str("grant"),
+            },
+        }
+    }
 }
 
 impl Draft {
@@ -142,17 +174,49 @@ fn expectation(field: &Field<'_>, deny: bool) -> Option<Expect> {
     Some(Expect::Grant(Box::new(expected)))
 }
 
-/// Runs all tests; whether all came out as expected. What did not is written down.
-pub(super) fn run(policies: &Policies, trials: &[Trial], faults: &Faults) -> bool {
-    let mut passed = true;
-    for Trial { policy, draft } in trials {
-        let Some(policy) = policies.policies.get(*policy) else { continue };
-        if let Err((what, instead)) = draft.run(policies, policy) {
-            draft.at.field(KeyStyle::Ours, faults).error(what, instead);
-            passed = false;
-        }
+/// Runs all tests. What does not come out as expected is written down.
+pub(super) fn run(policies: &Policies, trials: &[Trial], faults: &Faults) -> Vec<Tested> {
+    let one = |Trial { policy, draft }: &Trial| {
+        let policy = policies.policies.get(*policy)?;
+        let failure = draft.run(policies, policy).err().map(|(what, instead)| {
+            draft.at.field(KeyStyle::Ours, faults).error(what.as_str(), instead);
+            what
+        });
+        Some(Tested {
+            policy: policy.name.as_ref().to_owned(),
+            file: draft.at.path().file().map(str::to_owned),
+            path: draft.at.path().to_string(),
+            line: draft.at.node().at.line,
+            expects: draft.expect.to_string(),
+            failure,
+        })
+    };
+    trials.iter().filter_map(one).collect()
+}
+
+impl Policies {
+    /// Decides for claims that nobody vouched for, as the tests of policies do: for fuzzers and benches.
+    ///
+    /// # Errors
+    /// As the token endpoint would refuse.
+    pub fn rehearse(&self, connector: &str, client: &str, claims: &Claims) -> Result<Granted, Denied> {
+        let user_id = claims.subject().unwrap_or_default().to_owned();
+        let identity = Identity { user_id, ..Identity::default() };
+        let meant_for: Vec<String> = claims.audience().map(str::to_owned).collect();
+        let case = Case {
+            connector,
+            client,
+            claims,
+            identity: &identity,
+            meant_for: Some(&meant_for),
+            expires: claims.expires().map(Time::from_unix),
+            asked: &[],
+            scopes: &Scopes::default(),
+            issuer: ISSUER,
+            now: NOW,
+        };
+        self.judge(&self.live, &case)
     }
-    passed
 }
 
 type Failed = (String, &'static str);
@@ -300,7 +364,7 @@ fn free_difference(wanted: &Json, found: &[(String, json::Value)]) -> Option<Str
     (*wanted != found).then(|| format!("expects the claims {wanted}, and they are {found}"))
 }
 
-fn different(name: &str, wanted: &impl std::fmt::Debug, found: &impl std::fmt::Debug) -> String {
+fn different(name: &str, wanted: &impl fmt::Debug, found: &impl fmt::Debug) -> String {
     format!("expects the {name} {wanted:?}, and it is {found:?}")
 }
 

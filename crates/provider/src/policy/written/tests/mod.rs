@@ -6,7 +6,9 @@ mod deciding;
 mod index;
 mod issuing;
 mod loading;
+mod patterns;
 mod properties;
+mod survey;
 
 use std::sync::Arc;
 
