@@ -91,9 +91,7 @@ impl Args {
         }
     }
 
-    fn subject(
-        &self,
-    ) -> anyhow::Result<(Option<zeroize::Zeroizing<String>>, Option<zeroize::Zeroizing<String>>)> {
+    fn subject(&self) -> anyhow::Result<(Text, Text)> {
         let read = |path: &Option<PathBuf>| match path {
             None => Ok(None),
             Some(path) if path == Path::new("-") => terminal::read_piped(LARGEST).map(Some),
@@ -236,3 +234,6 @@ fn printable(text: &str) -> String {
 }
 
 const LARGEST: u64 = 64 * 1024;
+
+/// A text that may hold a token.
+type Text = Option<zeroize::Zeroizing<String>>;
