@@ -72,7 +72,7 @@ async fn attack_23_everybody_else_learns_nothing() {
         ("other", token.as_str()),
         ("app", &id_token),
         ("app", &forged),
-        ("app", &token[..token.len() - 1]),
+        ("app", token.get(..token.len() - 1).unwrap()),
         ("app", &format!("{token}A")),
         ("app", "x"),
     ] {
