@@ -67,6 +67,9 @@ pub(crate) struct Args {
     client_key: Option<PathBuf>,
 }
 
+/// A token or claims, if that is what was given.
+type Piece = Option<zeroize::Zeroizing<String>>;
+
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum Output {
     Text,
@@ -91,9 +94,7 @@ impl Args {
         }
     }
 
-    fn subject(
-        &self,
-    ) -> anyhow::Result<(Option<zeroize::Zeroizing<String>>, Option<zeroize::Zeroizing<String>>)> {
+    fn subject(&self) -> anyhow::Result<(Piece, Piece)> {
         let read = |path: &Option<PathBuf>| match path {
             None => Ok(None),
             Some(path) if path == Path::new("-") => terminal::read_piped(LARGEST).map(Some),
