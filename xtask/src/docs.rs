@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::shell::{cargo, output, run as run_command};
 
@@ -35,19 +35,27 @@ pub(crate) fn check() -> Result<()> {
 
 fn commands() -> Result<String> {
     run_command(cargo().args(["build", "--quiet", "--locked", "--package", "obol"]))?;
-    let help = says(&["--help"])?;
-    let listed = help.split("Commands:").nth(1).context("`obol --help` lists no commands")?;
-    let lines = listed.lines().skip(1).take_while(|line| !line.trim().is_empty());
-    // What is indented further is the rest of a description.
-    let names = lines.filter_map(|line| line.strip_prefix("  ").filter(|rest| !rest.starts_with(' ')));
-    let names: Vec<&str> =
-        names.filter_map(|line| line.split(' ').next()).filter(|name| *name != "help").collect();
     let mut page = String::from("# Commands\n\nMade by `cargo xtask docs` of what the binary says itself.\n");
-    for name in names {
+    let help = says(&["--help"])?;
+    for name in listed(&help) {
         let said = says(&[name, "--help"])?;
         write!(page, "\n## obol {name}\n\n```text\n{}\n```\n", trimmed(&said))?;
+        for below in listed(&said) {
+            let said = says(&[name, below, "--help"])?;
+            write!(page, "\n### obol {name} {below}\n\n```text\n{}\n```\n", trimmed(&said))?;
+        }
     }
     Ok(page)
+}
+
+/// The commands that a help text lists.
+fn listed(help: &str) -> impl Iterator<Item = &str> {
+    let lines = help.split("\nCommands:").nth(1).unwrap_or_default().lines().skip(1);
+    // What is indented further is the rest of a description.
+    let names = lines
+        .take_while(|line| !line.trim().is_empty())
+        .filter_map(|line| line.strip_prefix("  ").filter(|rest| !rest.starts_with(' ')));
+    names.filter_map(|line| line.split(' ').next()).filter(|name| *name != "help")
 }
 
 /// The help without this machine's environment in it.

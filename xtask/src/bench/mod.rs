@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what a running server costs, measured from outside.
 
 mod exchange;
+mod policies;
 mod usage;
 mod wrk;
 
@@ -17,6 +18,8 @@ use usage::Usage;
 pub(crate) enum Args {
     /// Token exchange against its two bare signatures; memory; binary size
     Exchange(exchange::Args),
+    /// A decision among 1, 100 and 10,000 policies, and what reading them takes
+    Policies,
     /// Load one URL of a server that runs on this machine, and say what a request costs it
     Load(Load),
     /// The size of the stripped release binary
@@ -46,6 +49,7 @@ pub(crate) struct Load {
 pub(crate) fn run(args: &Args) -> Result<()> {
     match args {
         Args::Exchange(args) => exchange::run(args)?,
+        Args::Policies => policies::run()?,
         Args::Load(load) => print!("{}", measure(load)?),
         Args::Size => println!("release binary: {:.1} MiB (bound: 25)", mebibytes(size()?)),
     }

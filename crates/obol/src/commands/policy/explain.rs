@@ -67,6 +67,9 @@ pub(crate) struct Args {
     client_key: Option<PathBuf>,
 }
 
+/// A token or claims, if that is what was given.
+type Piece = Option<zeroize::Zeroizing<String>>;
+
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum Output {
     Text,
@@ -91,7 +94,7 @@ impl Args {
         }
     }
 
-    fn subject(&self) -> anyhow::Result<(Text, Text)> {
+    fn subject(&self) -> anyhow::Result<(Piece, Piece)> {
         let read = |path: &Option<PathBuf>| match path {
             None => Ok(None),
             Some(path) if path == Path::new("-") => terminal::read_piped(LARGEST).map(Some),
@@ -234,6 +237,3 @@ fn printable(text: &str) -> String {
 }
 
 const LARGEST: u64 = 64 * 1024;
-
-/// A text that may hold a token.
-type Text = Option<zeroize::Zeroizing<String>>;
