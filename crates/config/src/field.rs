@@ -104,6 +104,12 @@ impl<'f> Field<'f> {
         self.faults.warning(&self.path, self.at, what, instead);
     }
 
+    /// Says that this value is accepted and does nothing yet, and why; gathered for the one warning
+    /// ([`Faults::unsupported`]).
+    pub fn without_effect(&self, why: &str) {
+        self.faults.add_unsupported(&self.path, why);
+    }
+
     /// The value as a string.
     pub fn string(&self) -> Option<String> {
         let scalar = self.text("a string")?;

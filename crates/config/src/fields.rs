@@ -27,7 +27,8 @@ pub struct Fields<'f> {
     keys: KeyStyle,
     faults: &'f Faults,
     left: Vec<Entry>,
-    asked: Vec<String>,
+    /// The keys that were asked for, and where those stood that are taken.
+    asked: Vec<(String, Option<Position>)>,
 }
 
 impl<'f> Fields<'f> {
@@ -161,7 +162,7 @@ impl<'f> Fields<'f> {
         for key in keys {
             self.know(key, Kind::Unsupported, false);
             if let Some(field) = self.found(key) {
-                self.faults.add_unsupported(&field.path);
+                self.faults.add_unsupported(&field.path, "");
             }
         }
     }
@@ -204,6 +205,14 @@ impl<'f> Fields<'f> {
         self.faults.error(&self.path.key(key), self.at, "is missing", instead);
     }
 
+    /// Writes down that what `key` says cannot be used or, if it says nothing, that it should be there.
+    pub fn unfit(&self, key: &str, instead: impl Into<String>) {
+        match self.asked.iter().find(|(asked, _)| asked == key).and_then(|(_, at)| *at) {
+            Some(at) => self.faults.error(&self.path.key(key), at, "cannot be used as it is", instead),
+            None => self.missing(key, instead),
+        }
+    }
+
     /// Where the faults go.
     pub fn faults(&self) -> &'f Faults {
         self.faults
@@ -215,7 +224,7 @@ impl<'f> Fields<'f> {
             if self.faults.is_full() {
                 break;
             }
-            let near = nearest(&entry.key, self.asked.iter().map(String::as_str));
+            let near = nearest(&entry.key, self.asked.iter().map(|(asked, _)| asked.as_str()));
             let instead =
                 near.map_or_else(|| String::from("remove it"), |near| format!("did you mean {near}?"));
             let path = self.path.key(&entry.key);
@@ -228,14 +237,14 @@ impl<'f> Fields<'f> {
     }
 
     fn found(&mut self, key: &str) -> Option<Field<'f>> {
-        if !self.asked.iter().any(|asked| asked == key) {
-            self.asked.push(key.to_owned());
+        let entry = self.find(key).map(|index| self.left.remove(index)).filter(|entry| !entry.node.is_null());
+        let field = entry.map(|entry| self.at_key(key, entry.at, entry.node));
+        let at = field.as_ref().map(|field| field.at);
+        match self.asked.iter_mut().find(|(asked, _)| asked == key) {
+            Some((_, taken)) => *taken = taken.or(at),
+            None => self.asked.push((key.to_owned(), at)),
         }
-        let entry = self.find(key).map(|index| self.left.remove(index))?;
-        if entry.node.is_null() {
-            return None;
-        }
-        Some(self.at_key(key, entry.at, entry.node))
+        field
     }
 
     fn know(&self, key: &str, kind: Kind, required: bool) {

@@ -43,11 +43,21 @@ pub(crate) struct Surroundings {
     pub(crate) tasks: Tasks,
 }
 
+/// How a file is read.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Reading {
+    /// Keys that nobody knows are errors.
+    pub(crate) strict: bool,
+    /// Addresses from the command line.
+    pub(crate) listen: web::Instead,
+}
+
 /// Reads a file. What is wrong is in `faults`; the value is there only if nothing is.
 pub(crate) fn read(
     text: &str,
     environment: &Environment,
     around: &Surroundings,
+    listen: web::Instead,
     faults: &Faults,
 ) -> Option<Configuration> {
     let section = config::parse(text, faults)?;
@@ -55,7 +65,7 @@ pub(crate) fn read(
     let ours = OURS.iter().any(|key| root.is_written(key));
     let sealing = sealing(&mut root, environment, ours);
     let provider = provider::settings::Settings::read(&mut root, environment);
-    let web = web::Settings::read(&mut root);
+    let web = web::Settings::read(&mut root, listen);
     let telemetry = telemetry::Settings::read(&mut root);
     let mut storage = root.group("storage");
     let plan = stores::decode(&mut storage, environment);
@@ -91,11 +101,11 @@ pub(crate) fn load(
     path: &Path,
     environment: &Environment,
     around: &Surroundings,
-    strict: bool,
+    reading: Reading,
 ) -> anyhow::Result<Configuration> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let faults = if strict { Faults::strict() } else { Faults::new() };
-    let configuration = read(&text, environment, around, &faults);
+    let faults = if reading.strict { Faults::strict() } else { Faults::new() };
+    let configuration = read(&text, environment, around, reading.listen, &faults);
     report(path, &faults);
     let errors = faults.errors().len();
     configuration.with_context(|| {
@@ -136,12 +146,12 @@ fn sealing(root: &mut Fields<'_>, environment: &Environment, ours: bool) -> AtRe
     let variable: Option<String> = fields.optional("keyEnv");
     let material = match (file, variable) {
         (Some(path), None) => std::fs::read(&path)
-            .map_err(|e| fields.missing("keyFile", format!("{path} cannot be read: {e}")))
+            .map_err(|e| fields.unfit("keyFile", format!("{path} cannot be read: {e}")))
             .ok(),
         (None, Some(name)) => {
             let value = environment.get(&name).map(|value| value.as_bytes().to_vec());
             if value.is_none() {
-                fields.missing("keyEnv", format!("set the environment variable {name}"));
+                fields.unfit("keyEnv", format!("set the environment variable {name}"));
             }
             value
         }

@@ -221,3 +221,20 @@ fn presence_and_value_are_different_questions() {
     assert!(fields.optional_group("tokenExchange").is_none());
     assert_eq!(faults.known_keys()[0].kind, Kind::Section);
 }
+
+#[test]
+fn what_is_there_and_unfit_is_not_called_missing() {
+    let faults = Faults::new();
+    let root = parse("other: 1\nlevel: loud\nempty:\n", &faults).unwrap();
+    let mut fields = root.fields(KeyStyle::Dex, &faults);
+    for key in ["level", "empty", "absent"] {
+        let _: Option<String> = fields.optional(key);
+        fields.unfit(key, "write info");
+    }
+    let told = faults.to_string();
+    assert!(told.contains("2:8: error: level: cannot be used as it is; write info"), "{told}");
+    assert!(
+        told.contains("error: empty: is missing") && told.contains("error: absent: is missing"),
+        "{told}"
+    );
+}

@@ -40,7 +40,8 @@ impl Args {
         };
         door.block_on(async {
             // Dropped at once: reading opens connectors, which contact nobody before they are asked.
-            let _ = configuration::read(&text, &door.environment, &around, &faults);
+            let listen = web::Instead::default();
+            let _ = configuration::read(&text, &door.environment, &around, listen, &faults);
             Ok(())
         })?;
         if self.json {

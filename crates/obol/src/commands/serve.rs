@@ -1,5 +1,6 @@
 //! `obol serve`: the provider.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use anyhow::Context as _;
 
 use crate::cli::Usage;
 use crate::compose::{self, Bound};
-use crate::configuration::{self, Surroundings};
+use crate::configuration::{self, Reading, Surroundings};
 use crate::dev;
 use crate::door::Door;
 
@@ -34,11 +35,17 @@ pub(crate) struct Args {
     #[arg(long, env = "DEX_CONFIG_DISALLOW_UNKNOWN_FIELDS")]
     strict: bool,
     /// Instead of web.http
-    #[arg(long, value_name = "ADDR")]
-    web_http_addr: Option<std::net::SocketAddr>,
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    web_http_addr: Option<SocketAddr>,
+    /// Instead of web.https; tlsCert and tlsKey stay the configuration's
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    web_https_addr: Option<SocketAddr>,
     /// Instead of telemetry.http
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    telemetry_addr: Option<SocketAddr>,
+    /// Instead of grpc.addr: accepted, and not there yet
     #[arg(long, value_name = "ADDR")]
-    telemetry_addr: Option<std::net::SocketAddr>,
+    grpc_addr: Option<String>,
 }
 
 impl Args {
@@ -61,13 +68,21 @@ impl Args {
             return dev::serve(self.port, door, around).await;
         }
         let path = self.config.ok_or_else(|| Usage("name a configuration file, or use --dev".into()))?;
-        let mut configuration = configuration::load(&path, &door.environment, &around, self.strict)?;
+        let listen = web::Instead { http: self.web_http_addr, https: self.web_https_addr };
+        let reading = Reading { strict: self.strict, listen };
+        let mut configuration = configuration::load(&path, &door.environment, &around, reading)?;
         configuration.telemetry.logger.install();
-        configuration.web.listen.http = self.web_http_addr.or(configuration.web.listen.http);
+        if self.grpc_addr.is_some() {
+            crate::terminal::say("warning: not there yet and without effect: --grpc-addr");
+        }
         configuration.telemetry.http = self.telemetry_addr.or(configuration.telemetry.http);
         let bound = Bound::new(&configuration).await?;
         compose::serve(bound, configuration, around).await
     }
+}
+
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    web::socket_address(text).ok_or("is not host:port; write it as 127.0.0.1:5556 or :5556")
 }
 
 fn stop_on_signals(tasks: &Tasks) -> anyhow::Result<()> {

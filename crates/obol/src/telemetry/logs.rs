@@ -24,7 +24,7 @@ impl Logger {
         let level: String = fields.or("level", String::from("info"));
         let parsed = parse_level(&level);
         if parsed.is_none() {
-            fields.missing("level", "write debug, info, warn or error");
+            fields.unfit("level", "write debug, info, warn or error");
         }
         let logger = Self {
             level: parsed.unwrap_or(LevelFilter::INFO),

@@ -60,7 +60,7 @@ fn span(fields: &mut Fields<'_>, key: &str) -> Duration {
 fn positive(fields: &mut Fields<'_>, key: &str, default: Duration) -> Duration {
     let span: Duration = fields.or(key, default);
     if span < Duration::from_secs(1) {
-        fields.missing(key, "write a duration of at least 1s");
+        fields.unfit(key, "write a duration of at least 1s");
         return default;
     }
     span

@@ -71,7 +71,7 @@ impl OAuth2 {
 fn response_types(fields: &mut Fields<'_>) -> Vec<String> {
     let types: Vec<String> = fields.optional("responseTypes").unwrap_or_else(|| vec![String::from("code")]);
     for unknown in types.iter().filter(|kind| !RESPONSE_TYPES.contains(&kind.as_str())) {
-        fields.missing(
+        fields.unfit(
             "responseTypes",
             format!("{unknown:?} is no response type; known are {}", RESPONSE_TYPES.join(", ")),
         );
@@ -94,7 +94,7 @@ fn pkce(mut fields: Fields<'_>) -> Pkce {
         match name.as_str() {
             "S256" => methods.push(Method::S256),
             "plain" => methods.push(Method::Plain),
-            other => fields.missing(
+            other => fields.unfit(
                 "codeChallengeMethodsSupported",
                 format!("{other:?} is no method; write S256 or plain"),
             ),
