@@ -102,6 +102,7 @@ pub(crate) async fn serve(
         () = tasks.ended() => {}
         () = clock.sleep(LAST_CALL) => tracing::warn!("some connections did not end in time"),
     }
+    metrics.flush();
     Ok(())
 }
 

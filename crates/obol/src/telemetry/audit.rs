@@ -1,10 +1,10 @@
 //! The audit log: one line per decision, written by a thread of its own in batches, so that no request waits for it.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
 
 use ambient::Observer;
 use provider::event::{Decision, Event};
@@ -14,20 +14,40 @@ use super::logs::{Format, Logger};
 
 /// Takes events and lets a thread write them.
 pub(crate) struct Audit {
-    queue: SyncSender<Event>,
+    queue: SyncSender<Item>,
     lost: Arc<AtomicU64>,
+}
+
+/// What stands in the queue.
+enum Item {
+    Line(Box<Event>),
+    /// To be answered once all before it is written.
+    Mark(SyncSender<()>),
 }
 
 impl Audit {
     /// Starts the thread. It ends when the last sender is gone.
     pub(crate) fn start(logger: &Logger) -> std::io::Result<Self> {
-        let (queue, events) = sync_channel(QUEUED);
+        let (audit, items) = Self::queued(QUEUED);
         let logger = logger.clone();
         std::thread::Builder::new()
             .name("audit".into())
             .stack_size(STACK)
-            .spawn(move || write(&events, &logger))?;
-        Ok(Self { queue, lost: Arc::default() })
+            .spawn(move || write(&items, &logger, &mut std::io::stderr()))?;
+        Ok(audit)
+    }
+
+    fn queued(most: usize) -> (Self, Receiver<Item>) {
+        let (queue, items) = sync_channel(most);
+        (Self { queue, lost: Arc::default() }, items)
+    }
+
+    /// Waits until everything that was told so far is written, but not for ever: somebody may have stopped reading.
+    pub(crate) fn flush(&self) {
+        let (done, written) = sync_channel(1);
+        if self.queue.send(Item::Mark(done)).is_ok() {
+            let _ = written.recv_timeout(PATIENCE);
+        }
     }
 
     /// How many lines could not be written because the queue was full.
@@ -38,24 +58,30 @@ impl Audit {
 
 impl Observer<Event> for Audit {
     fn observe(&self, event: &Event) {
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.queue.try_send(event.clone())
-        {
+        let item = Item::Line(Box::new(event.clone()));
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.queue.try_send(item) {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
 
-fn write(events: &Receiver<Event>, logger: &Logger) {
+fn write(items: &Receiver<Item>, logger: &Logger, out: &mut dyn std::io::Write) {
     let mut batch = String::new();
-    while let Ok(first) = events.recv() {
+    while let Ok(first) = items.recv() {
         batch.clear();
-        line(&mut batch, &first, logger);
-        while batch.len() < BATCH
-            && let Ok(next) = events.try_recv()
-        {
-            line(&mut batch, &next, logger);
+        let mut marks = Vec::new();
+        let mut next = Some(first);
+        while let Some(item) = next {
+            match item {
+                Item::Line(event) => line(&mut batch, &event, logger),
+                Item::Mark(done) => marks.push(done),
+            }
+            next = if batch.len() < BATCH { items.try_recv().ok() } else { None };
         }
-        let _ = std::io::stderr().lock().write_all(batch.as_bytes());
+        let _ = out.write_all(batch.as_bytes()).and_then(|()| out.flush());
+        for done in marks {
+            let _ = done.try_send(());
+        }
     }
 }
 
@@ -146,3 +172,57 @@ const fn plain_byte(byte: u8) -> bool {
 const QUEUED: usize = 16 * 1024;
 const BATCH: usize = 64 * 1024;
 const STACK: usize = 256 * 1024;
+/// How long the end waits for the last lines.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use ambient::Time;
+
+    use super::*;
+    use config::{Faults, KeyStyle, Section};
+
+    fn event(action: &'static str) -> Event {
+        Event::Decision(Box::new(Decision::new(Time::from_unix(0), "request-1".into(), None, action)))
+    }
+
+    fn logger() -> Logger {
+        let faults = Faults::new();
+        Logger::read(Section::empty("logger").fields(KeyStyle::Dex, &faults))
+    }
+
+    #[test]
+    fn a_full_queue_loses_lines_and_counts_them() {
+        let (audit, items) = Audit::queued(2);
+        for action in ["first", "second", "third", "fourth"] {
+            audit.observe(&event(action));
+        }
+        assert_eq!(audit.lost(), 2);
+        // Once somebody writes again, new lines come through.
+        drop(items.recv());
+        audit.observe(&event("fifth"));
+        assert_eq!(audit.lost(), 2);
+        drop(audit);
+        let mut written = Vec::new();
+        write(&items, &logger(), &mut written);
+        let written = String::from_utf8(written).unwrap();
+        assert!(
+            written.contains("second") && written.contains("fifth") && !written.contains("third"),
+            "{written}"
+        );
+    }
+
+    #[test]
+    fn a_flush_returns_when_everything_before_it_is_written() {
+        let (audit, items) = Audit::queued(8);
+        let (mut reader, mut writer) = std::io::pipe().unwrap();
+        let thread = std::thread::spawn(move || write(&items, &logger(), &mut writer));
+        audit.observe(&event("last-request"));
+        audit.flush();
+        drop(audit);
+        thread.join().unwrap();
+        let mut written = String::new();
+        std::io::Read::read_to_string(&mut reader, &mut written).unwrap();
+        assert!(written.contains("action=last-request"), "{written}");
+    }
+}

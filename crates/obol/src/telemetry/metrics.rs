@@ -80,6 +80,11 @@ impl Metrics {
         )
     }
 
+    /// Waits until the audit lines so far are written.
+    pub(crate) fn flush(&self) {
+        self.audit.flush();
+    }
+
     fn count(&self, decision: &Decision) {
         let labels = Labels {
             action: decision.action.to_string(),
