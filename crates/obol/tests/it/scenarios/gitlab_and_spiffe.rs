@@ -34,6 +34,10 @@ impl Scene {
 
     /// The payload that an exchange of `token` gives, or what the command said.
     fn exchange(&self, token: &str, connector: &str) -> Result<Value, String> {
+        self.exchange_with(token, connector, &[])
+    }
+
+    fn exchange_with(&self, token: &str, connector: &str, more: &[&str]) -> Result<Value, String> {
         let run = obol(&[
             "exchange",
             "--issuer",
@@ -51,6 +55,7 @@ impl Scene {
             "--certificate-authority",
             self.provider.ca_file.to_str().unwrap(),
         ])
+        .args(more)
         .env("OBOL_TOKEN", token)
         .output()
         .unwrap();
@@ -85,6 +90,52 @@ async fn a_pipeline_deploys_and_a_spiffe_workload_becomes_a_user() {
     assert_eq!(claims["sub"], "spiffe://example.org/reports");
     let log = scene.provider.log();
     assert!(log.contains("policy=gitlab-deploys") && log.contains("policy=spiffe-reports"), "{log}");
+}
+
+/// The connector of the talk that presented Dex's token exchange, which wrote `claimMappings` and named no client; only
+/// the test issuer's authority is added. Without a policy of its own it is Dex's exchange.
+const OF_THE_TALK: &str = r#"
+issuer: https://obol.example.com
+storage: {type: memory}
+web:
+  https: 0.0.0.0:5556
+  tlsCert: /etc/obol/tls.crt
+  tlsKey: /etc/obol/tls.key
+staticClients:
+- {id: prod-cluster, name: Production, public: true}
+connectors:
+- type: oidc
+  id: gitlab
+  name: GitLab
+  config:
+    issuer: https://gitlab.example.com
+    scopes: [profile, groups, "federated:id"]
+    userNameKey: sub
+    claimMappings:
+      groups: roles
+    rootCAs: [/etc/obol/gitlab-ca.pem]
+"#;
+
+#[tokio::test(flavor = "multi_thread")] // the issuers answer while the command is waited for
+async fn the_talks_connector_starts_as_it_stands() {
+    let (place, gitlab) = (Place::choose(), Issuer::start().await);
+    let ca = place.file("gitlab.pem", gitlab.ca_pem());
+    let page = Page::of(OF_THE_TALK)
+        .with("https://gitlab.example.com", gitlab.issuer())
+        .with("/etc/obol/gitlab-ca.pem", ca.display());
+    let provider = Provider::start(page, place).await;
+    let log = provider.log();
+    assert!(log.contains("claimMappings: is an old spelling; write claimMapping"), "{log}");
+    let token = gitlab.mint(pipeline(&gitlab.issuer(), "https://anybody.example", "platform/infra", "true"));
+    let scene = Scene { provider, spire: Issuer::start().await, gitlab };
+    let claims = scene
+        .exchange_with(&token, "gitlab", &["--scope", "openid profile federated:id"])
+        .unwrap_or_else(|e| panic!("{e}\n{}", scene.provider.log()));
+    assert_eq!(claims["federated_claims"]["connector_id"], "gitlab", "{claims}");
+    assert_eq!(claims["name"], "project_path:platform/infra:ref_type:branch:ref:main", "{claims}");
+    assert_eq!(claims["aud"], "prod-cluster");
+    let log = scene.provider.log();
+    assert!(log.contains("unrestricted"), "an audience that nobody checks is told of: {log}");
 }
 
 #[tokio::test(flavor = "multi_thread")] // the issuers answer while the command is waited for
