@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ambient::{Clock as _, Observer, Tasks};
+use ambient::{Clock as _, Observer};
 use anyhow::{Context as _, bail};
 use inbound::{Limits, Listener, Pair, PairFiles, ServerTls, Setting};
 use provider::keys::Keeper;
@@ -13,8 +13,10 @@ use provider::records::{Records, Sealing};
 use provider::settings::Settings;
 use provider::store::Store;
 use provider::{Around, Living, Provider, sweep};
+use tokio::sync::Notify;
 
 use crate::configuration::{AtRest, Configuration, Surroundings};
+use crate::signals;
 use crate::telemetry::{self, Audit, Metrics};
 
 /// Listeners that are bound and not yet serving.
@@ -75,6 +77,7 @@ pub(crate) async fn serve(
         configuration.web.frontend.issuer.as_deref(),
         provider.living().settings.issuer.path(),
     )?;
+    let hangups = signals::hangups(&tasks)?;
     let routes = web::router(Arc::clone(&provider), configuration.web, pages);
     let setting = Setting {
         tls: None,
@@ -88,7 +91,7 @@ pub(crate) async fn serve(
         tasks.spawn(listener.serve(service, setting.clone()));
     }
     if let Some((listener, files)) = bound.https {
-        let tls = tls(&files, &setting, &tasks)?;
+        let tls = tls(&files, &setting, hangups)?;
         tasks.spawn(
             listener.serve(hyper_service(routes.clone()), Setting { tls: Some(tls), ..setting.clone() }),
         );
@@ -146,14 +149,13 @@ fn at_rest(configured: AtRest, store: &dyn Store) -> anyhow::Result<Sealing> {
     }
 }
 
-fn tls(files: &web::TlsFiles, setting: &Setting, tasks: &Tasks) -> anyhow::Result<Arc<ServerTls>> {
+fn tls(files: &web::TlsFiles, setting: &Setting, look: Arc<Notify>) -> anyhow::Result<Arc<ServerTls>> {
     let paths = PairFiles { chain: files.cert.clone(), key: files.key.clone() };
     let pair: Pair = paths.read()?;
     let tls =
         Arc::new(ServerTls::new(&pair, files.versions).context("web.tlsCert and web.tlsKey cannot be used")?);
-    let follow =
-        Arc::clone(&tls).follow(paths, pair, Arc::clone(&setting.clock), Arc::clone(&setting.observer));
-    tasks.spawn_until_stop(follow);
+    let (clock, observer) = (Arc::clone(&setting.clock), Arc::clone(&setting.observer));
+    setting.tasks.spawn_until_stop(Arc::clone(&tls).follow(paths, pair, clock, look, observer));
     Ok(tls)
 }
 

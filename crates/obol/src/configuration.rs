@@ -96,7 +96,7 @@ fn context(issuer: Arc<str>, around: &Surroundings) -> connectors::Context {
     }
 }
 
-/// Reads a file from disk and prints what is wrong with it.
+/// Reads a file from disk, tells what is wrong with it, and begins the log as it says.
 pub(crate) fn load(
     path: &Path,
     environment: &Environment,
@@ -106,8 +106,14 @@ pub(crate) fn load(
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let faults = if reading.strict { Faults::strict() } else { Faults::new() };
     let configuration = read(&text, environment, around, reading.listen, &faults);
-    report(path, &faults);
     let errors = faults.errors().len();
+    match &configuration {
+        Some(good) => {
+            good.telemetry.logger.install();
+            if good.telemetry.logger.is_json() { log(path, &faults) } else { report(path, &faults) }
+        }
+        None => report(path, &faults),
+    }
     configuration.with_context(|| {
         format!("{} has {errors} fault{}; see above", path.display(), if errors == 1 { "" } else { "s" })
     })
@@ -127,6 +133,19 @@ pub(crate) fn report(path: &Path, faults: &Faults) {
     }
     for line in lines {
         crate::terminal::say(&line);
+    }
+}
+
+/// The same as lines of the log.
+fn log(path: &Path, faults: &Faults) {
+    let file = path.display();
+    for fault in faults.all() {
+        let config::Fault { path, line, what, instead, .. } = fault;
+        tracing::warn!(%file, line, key = %path, "{what}; {instead}");
+    }
+    let unsupported = faults.unsupported();
+    if !unsupported.is_empty() {
+        tracing::warn!(%file, "not there yet and without effect: {}", unsupported.join(", "));
     }
 }
 

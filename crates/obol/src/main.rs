@@ -6,6 +6,7 @@ mod compose;
 mod configuration;
 mod dev;
 mod door;
+mod signals;
 mod telemetry;
 mod terminal;
 

@@ -12,6 +12,7 @@ use crate::compose::{self, Bound};
 use crate::configuration::{self, Reading, Surroundings};
 use crate::dev;
 use crate::door::Door;
+use crate::signals;
 
 /// Serve the OpenID Connect provider and its token exchange.
 ///
@@ -19,7 +20,7 @@ use crate::door::Door;
 /// configuration is needed: everything is made up, kept in a temporary folder, and what to try next is printed.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  obol serve --dev\n  obol serve /etc/obol/config.yaml\n\nSIGTERM and SIGINT end it after what is under way."
+    after_help = "Examples:\n  obol serve --dev\n  obol serve /etc/obol/config.yaml\n\nSIGTERM and SIGINT end it after what is under way; SIGHUP reads the certificate again."
 )]
 pub(crate) struct Args {
     /// The configuration file (YAML)
@@ -63,7 +64,7 @@ impl Args {
             random: Arc::new(SystemRandom),
             tasks: Tasks::default(),
         };
-        stop_on_signals(&around.tasks)?;
+        signals::stop_on_end(&around.tasks)?;
         if self.dev {
             return dev::serve(self.port, door, around).await;
         }
@@ -71,9 +72,8 @@ impl Args {
         let listen = web::Instead { http: self.web_http_addr, https: self.web_https_addr };
         let reading = Reading { strict: self.strict, listen };
         let mut configuration = configuration::load(&path, &door.environment, &around, reading)?;
-        configuration.telemetry.logger.install();
         if self.grpc_addr.is_some() {
-            crate::terminal::say("warning: not there yet and without effect: --grpc-addr");
+            tracing::warn!("not there yet and without effect: --grpc-addr");
         }
         configuration.telemetry.http = self.telemetry_addr.or(configuration.telemetry.http);
         let bound = Bound::new(&configuration).await?;
@@ -83,19 +83,4 @@ impl Args {
 
 fn address(text: &str) -> Result<SocketAddr, &'static str> {
     web::socket_address(text).ok_or("is not host:port; write it as 127.0.0.1:5556 or :5556")
-}
-
-fn stop_on_signals(tasks: &Tasks) -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let group = tasks.clone();
-    tasks.spawn_until_stop(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        group.stop();
-    });
-    Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod audit;
 mod health;
+mod lines;
 mod logs;
 mod metrics;
 
