@@ -110,6 +110,18 @@ impl<'f> Field<'f> {
         self.faults.add_unsupported(&self.path, why);
     }
 
+    /// Whether this is an empty text in one of Dex's sections, where it means what absence means. A `$VAR` that made it
+    /// empty is warned of.
+    pub fn is_blank(&self) -> bool {
+        let blank = self.keys == KeyStyle::Dex && self.node.is_blank();
+        if let Some(unset) =
+            self.scalar().map(|scalar| &scalar.unset).filter(|unset| blank && !unset.is_empty())
+        {
+            self.warning(unset_variables(unset), "set it, or write the value itself");
+        }
+        blank
+    }
+
     /// The value as a string.
     pub fn string(&self) -> Option<String> {
         let scalar = self.text("a string")?;

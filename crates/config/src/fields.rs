@@ -49,7 +49,7 @@ impl<'f> Fields<'f> {
     /// The value of `key`, if there is one and it can be read.
     pub fn optional<T: Read>(&mut self, key: &str) -> Option<T> {
         self.know(key, T::KIND, false);
-        match self.found(key) {
+        match self.found(key).filter(|field| !(empty_means_absent(T::KIND) && field.is_blank())) {
             Some(field) => T::read(&field),
             None => self.rehearse(key),
         }
@@ -58,7 +58,7 @@ impl<'f> Fields<'f> {
     /// The value of `key`; its absence is a fault.
     pub fn required<T: Read>(&mut self, key: &str) -> Option<T> {
         self.know(key, T::KIND, true);
-        match self.found(key) {
+        match self.found(key).filter(|field| !(empty_means_absent(T::KIND) && field.is_blank())) {
             Some(field) => T::read(&field),
             None => {
                 self.missing(key, "add it");
@@ -80,7 +80,7 @@ impl<'f> Fields<'f> {
     /// The value of `key`, which must be one of the words in `table`.
     pub fn one_of<T: Copy>(&mut self, key: &str, table: &[(&'static str, T)]) -> Option<T> {
         self.know(key, Kind::Word, false);
-        self.found(key)?.one_of(table)
+        self.found(key).filter(|field| !field.is_blank())?.one_of(table)
     }
 
     /// The elements of the list under `key`, for readings that need more than a [`Read`].
@@ -128,11 +128,11 @@ impl<'f> Fields<'f> {
         env_key: &str,
         environment: &Environment,
     ) -> Option<T> {
-        let both = self.has(key) && self.has(env_key);
+        let written = self.has_text(key);
         let direct = self.optional(key);
         self.know(env_key, Kind::String, false);
-        let Some(field) = self.found(env_key) else { return direct };
-        if both {
+        let Some(field) = self.found(env_key).filter(|field| !field.is_blank()) else { return direct };
+        if written {
             field.error(format!("is given beside {key}"), "keep one of the two");
             return None;
         }
@@ -177,6 +177,14 @@ impl<'f> Fields<'f> {
     /// Whether `key` is there, not null, and unread.
     pub fn has(&self, key: &str) -> bool {
         self.find(key).and_then(|index| self.left.get(index)).is_some_and(|entry| !entry.node.is_null())
+    }
+
+    /// Whether `key` is there and unread, and says something: in Dex's sections an empty text is as good as none.
+    pub fn has_text(&self, key: &str) -> bool {
+        let entry = self.find(key).and_then(|index| self.left.get(index));
+        entry.is_some_and(|entry| {
+            !entry.node.is_null() && !(self.keys == KeyStyle::Dex && entry.node.is_blank())
+        })
     }
 
     /// Whether `key` is there and unread, even with nothing behind it: for sections whose presence restricts, which
@@ -289,6 +297,11 @@ impl<'f> Fields<'f> {
             false
         });
     }
+}
+
+/// An empty text is no value of these; for Go it is the absence of one. What is a text itself may be empty.
+const fn empty_means_absent(kind: Kind) -> bool {
+    matches!(kind, Kind::Duration | Kind::Url | Kind::Base64 | Kind::Word)
 }
 
 /// A pattern longer than this means a type that contains itself.

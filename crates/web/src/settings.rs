@@ -75,6 +75,7 @@ impl Settings {
             allowed_origins: web.or_default("allowedOrigins"),
             allowed_headers: web
                 .optional("allowedHeaders")
+                .filter(|headers: &Vec<String>| !headers.is_empty())
                 .unwrap_or_else(|| vec![String::from("Authorization")]),
             headers: Headers::read(web.group("headers")),
             client_address: client_address(web.group("clientRemoteIP")),
@@ -87,13 +88,15 @@ impl Settings {
 
 impl Listen {
     fn read(web: &mut Fields<'_>, instead: Instead) -> Self {
-        let written =
-            web.has("http") || web.has("https") || instead.http.is_some() || instead.https.is_some();
+        let written = web.has_text("http")
+            || web.has_text("https")
+            || instead.http.is_some()
+            || instead.https.is_some();
         let http = address(web, "http");
         let https = address(web, "https");
         let (http, https) = (instead.http.or(http), instead.https.or(https));
-        let cert: Option<String> = web.optional("tlsCert");
-        let key: Option<String> = web.optional("tlsKey");
+        let cert = path(web, "tlsCert");
+        let key = path(web, "tlsKey");
         let versions = versions(web);
         if !written {
             web.error(
@@ -151,13 +154,17 @@ pub fn socket_address(text: &str) -> Option<SocketAddr> {
 }
 
 fn address(web: &mut Fields<'_>, key: &str) -> Option<SocketAddr> {
-    let field = web.take(key)?;
+    let field = web.take(key).filter(|field| !field.is_blank())?;
     let text = String::read(&field)?;
     let parsed = socket_address(&text);
     if parsed.is_none() {
         field.error("is not host:port", "write it as 127.0.0.1:5556 or 0.0.0.0:5556");
     }
     parsed
+}
+
+fn path(web: &mut Fields<'_>, key: &str) -> Option<String> {
+    web.optional(key).filter(|path: &String| !path.is_empty())
 }
 
 fn versions(web: &mut Fields<'_>) -> Versions {
@@ -171,7 +178,7 @@ fn versions(web: &mut Fields<'_>) -> Versions {
 }
 
 fn client_address(mut fields: Fields<'_>) -> ClientAddress {
-    let header: Option<String> = fields.optional("header");
+    let header: Option<String> = fields.optional("header").filter(|name: &String| !name.is_empty());
     let trusted: Vec<String> = fields.or_default("trustedProxies");
     let name = header.as_ref().and_then(|name| name.parse().ok());
     if header.is_some() && name.is_none() {

@@ -26,7 +26,7 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) fn read(root: &mut Fields<'_>) -> Self {
         let mut fields = root.group("telemetry");
-        let http = fields.take("http").and_then(|field| {
+        let http = fields.take("http").filter(|field| !field.is_blank()).and_then(|field| {
             let text = String::read(&field)?;
             let parsed = web::socket_address(&text);
             if parsed.is_none() {

@@ -36,7 +36,7 @@ pub(super) fn read(root: &mut Fields<'_>, environment: &Environment) -> Clients 
 
 fn one(field: &Field<'_>, environment: &Environment) -> Option<Client> {
     let mut fields = field.group();
-    let (id_written, secret_written) = (fields.has("idEnv"), fields.has("secretEnv"));
+    let (id_written, secret_written) = (fields.has_text("idEnv"), fields.has_text("secretEnv"));
     let id: Option<String> = fields.direct_or_env("id", "idEnv", environment);
     let secret: Option<Secret<String>> = fields.direct_or_env("secret", "secretEnv", environment);
     let secret = secret.filter(|secret| !secret.expose().is_empty());

@@ -48,7 +48,7 @@ fn refresh(mut fields: Fields<'_>) -> RefreshRules {
     rules
 }
 
-/// Dex takes an empty string for "none".
+/// Dex takes an empty string for "none"; here that is no lifetime at all, not the default.
 fn span(fields: &mut Fields<'_>, key: &str) -> Duration {
     let empty = fields.take(key).map(|field| (field.string().is_some_and(|text| text.is_empty()), field));
     match empty {
