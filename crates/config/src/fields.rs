@@ -183,7 +183,7 @@ impl<'f> Fields<'f> {
     pub fn has_text(&self, key: &str) -> bool {
         let entry = self.find(key).and_then(|index| self.left.get(index));
         entry.is_some_and(|entry| {
-            !entry.node.is_null() && !(self.keys == KeyStyle::Dex && entry.node.is_blank())
+            !(entry.node.is_null() || self.keys == KeyStyle::Dex && entry.node.is_blank())
         })
     }
 

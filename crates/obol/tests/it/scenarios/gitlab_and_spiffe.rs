@@ -1,8 +1,10 @@
-//! `docs/scenarios/gitlab-and-spiffe.md`, with issuers of the documented shapes: neither GitLab nor SPIRE can be had.
+//! `docs/scenarios/gitlab-and-spiffe.md`, with issuers of the documented shapes: neither GitLab nor
+//! SPIRE can be had. The target is a real API server.
 
 use serde_json::{Value, json};
 use testkit::Issuer;
 use testkit::issuer::Route;
+use testkit::peers::{ApiServer, ApiServerOptions, OpenIdConnect, until};
 
 use super::{Page, Place, Provider};
 use crate::run::{err, obol, out};
@@ -38,6 +40,13 @@ impl Scene {
     }
 
     fn exchange_with(&self, token: &str, connector: &str, more: &[&str]) -> Result<Value, String> {
+        let issued = self.issued(token, connector, more)?;
+        let payload = issued.split('.').nth(1).and_then(wire::b64::decode).unwrap();
+        Ok(serde_json::from_slice(&payload).unwrap())
+    }
+
+    /// The token that an exchange gives.
+    fn issued(&self, token: &str, connector: &str, more: &[&str]) -> Result<String, String> {
         let run = obol(&[
             "exchange",
             "--issuer",
@@ -62,8 +71,7 @@ impl Scene {
         if !run.status.success() {
             return Err(err(&run).to_owned());
         }
-        let payload = out(&run).trim().split('.').nth(1).and_then(wire::b64::decode).unwrap();
-        Ok(serde_json::from_slice(&payload).unwrap())
+        Ok(out(&run).trim().to_owned())
     }
 }
 
@@ -90,6 +98,44 @@ async fn a_pipeline_deploys_and_a_spiffe_workload_becomes_a_user() {
     assert_eq!(claims["sub"], "spiffe://example.org/reports");
     let log = scene.provider.log();
     assert!(log.contains("policy=gitlab-deploys") && log.contains("policy=spiffe-reports"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")] // the issuers answer while the command is waited for
+#[ignore = "peer: kube-apiserver, etcd, kubectl"]
+async fn the_api_server_knows_them_by_name() {
+    let scene = Scene::start().await;
+    let oidc = OpenIdConnect {
+        issuer: scene.provider.issuer.clone(),
+        client_id: "prod-cluster".into(),
+        ca_file: scene.provider.ca_file.clone(),
+        username_claim: "sub".into(),
+        username_prefix: "-".into(),
+        groups_claim: Some("groups".into()),
+        groups_prefix: None,
+    };
+    let options = ApiServerOptions { oidc: Some(oidc), ..ApiServerOptions::default() };
+    let target = ApiServer::start(&options).await.unwrap();
+    let roles = Page::open("gitlab-and-spiffe.md").block("yaml", "kind: ClusterRoleBinding");
+    target.admin().apply(&roles).await.unwrap();
+
+    let ours = &scene.provider.issuer;
+    let job = scene.gitlab.mint(pipeline(&scene.gitlab.issuer(), ours, "platform/infra", "true"));
+    let svid = scene.spire.mint(json!({"sub": "spiffe://example.org/reports", "aud": [ours]}));
+    let (job, svid) =
+        (scene.issued(&job, "gitlab", &[]).unwrap(), scene.issued(&svid, "spiffe", &[]).unwrap());
+    target.accepts(&job).await.unwrap();
+    let pipeline = target.kubectl_as("pipeline", &json!({ "token": job })).unwrap();
+    let deployed = until("the pipeline deploys", async || {
+        let create = ["create", "configmap", "deployed", "-n", "default"];
+        let said = pipeline.run(&create).await.map_err(|e| e.to_string())?;
+        if said.is_ok { Ok(()) } else { Err(said.stderr) }
+    });
+    deployed.await.unwrap();
+    let reports = target.kubectl_as("reports", &json!({ "token": svid })).unwrap();
+    let seen = reports.run(&["get", "configmap", "deployed", "-n", "default", "-o", "name"]).await.unwrap();
+    assert_eq!(seen.stdout.trim(), "configmap/deployed", "{}", seen.stderr);
+    let refused = reports.run(&["delete", "configmap", "deployed", "-n", "default"]).await.unwrap();
+    assert!(refused.stderr.contains(r#"User "spiffe://example.org/reports""#), "{}", refused.stderr);
 }
 
 /// The connector of the talk that presented Dex's token exchange, which wrote `claimMappings` and named no client; only
