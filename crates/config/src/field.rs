@@ -274,6 +274,8 @@ fn means_what_it_says(resolved: Resolved, text: &str) -> bool {
     match resolved {
         Resolved::Integer(value) => value.to_string() == text,
         Resolved::Bool(value) => value.to_string() == text,
-        Resolved::Null | Resolved::Float(_) | Resolved::Text => false,
+        // Dex's own example says `tlsMinVersion: 1.2`. Beyond these bounds Go writes an exponent.
+        Resolved::Float(value) => (1e-4..1e6).contains(&value.abs()) && value.to_string() == text,
+        Resolved::Null | Resolved::Text => false,
     }
 }

@@ -49,12 +49,12 @@ fn strings() {
 /// Dex 2.45 takes them in its static sections and refuses them in connectors; later ones refuse them.
 #[test]
 fn in_dex_sections_a_number_that_reads_as_written_is_a_string_with_a_warning() {
-    for text in ["12345", "true", "-7"] {
+    for text in ["12345", "true", "-7", "1.2"] {
         let (value, faults) = read::<String>(text, KeyStyle::Dex);
         assert_eq!(value.as_deref(), Some(text));
         assert!(faults.starts_with("1:4: warning: v: is a"), "{faults}");
     }
-    for text in ["0123", "yes", "1.10", "1_000", "0x10", "+7"] {
+    for text in ["0123", "yes", "1.10", "1_000", "0x10", "+7", "1e3", "1234567.5", "1.", ".5"] {
         let (value, faults) = read::<String>(text, KeyStyle::Dex);
         assert_eq!(value, None, "{text}");
         assert!(faults.contains("error"), "{faults}");

@@ -12,7 +12,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 use testkit::TestCa;
-use testkit::peers::{Process, free_port};
+use testkit::peers::{Process, free_port, until};
 
 use crate::run::obol;
 
@@ -99,6 +99,15 @@ impl Provider {
         let path = self.folder.path().join(name);
         fs::write(&path, content).unwrap();
         path
+    }
+
+    /// What the provider printed once all marks are in it: audit lines are written behind the answers.
+    pub(super) async fn log_with(&self, marks: &[&str]) -> String {
+        let found = until("the log holds what is looked for", async || {
+            let log = self.log();
+            if marks.iter().all(|mark| log.contains(mark)) { Ok(log) } else { Err(log) }
+        });
+        found.await.unwrap()
     }
 
     /// What the provider printed.

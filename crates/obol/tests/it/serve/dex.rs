@@ -16,6 +16,7 @@ storage:
 web:
   http: 127.0.0.1:PORT
   allowedOrigins: ["*"]
+  tlsMinVersion: 1.2
 
 telemetry:
   http: 127.0.0.1:TELEMETRY
@@ -60,11 +61,19 @@ staticClients:
   name: Command line
   public: true
   trustedPeers: [example-app]
+  allowedConnectors: [mock, github]
 
 connectors:
 - type: mockCallback
   id: mock
   name: Example
+- type: github
+  id: github
+  name: GitHub
+  config:
+    clientID: $NOBODY_SET_THIS
+    clientSecret: $NOBODY_SET_THIS_EITHER
+    orgs: [{name: acme}]
 
 enablePasswordDB: true
 
@@ -93,6 +102,7 @@ async fn starts_unchanged_with_one_warning_for_what_is_not_there_yet() {
         "expiry.deviceRequests",
         "oauth2.passwordConnector",
         "telemetry.enableProfiling",
+        "connectors[1] (type github)",
     ] {
         assert!(absent[0].contains(key), "{key}: {}", absent[0]);
     }
