@@ -16,10 +16,10 @@ pub enum Error {
     },
     /// The network, or what stands at the other end of it.
     #[error("{0}{hint}", hint = hint(.0))]
-    Fetch(#[from] FetchError),
+    Fetch(FetchError),
     /// The CA bundle.
     #[error("{0}; check --certificate-authority")]
-    Trust(#[from] outbound::BadTrust),
+    Trust(outbound::BadTrust),
     /// The discovery document is not one.
     #[error("{url} is no discovery document: {reason}; check the issuer, or name the token endpoint itself")]
     Discovery {
@@ -57,6 +57,19 @@ pub enum Error {
         /// What the disk said.
         reason: String,
     },
+}
+
+// Both say in their own words what is beneath them: as a source besides, it would be said twice.
+impl From<FetchError> for Error {
+    fn from(error: FetchError) -> Self {
+        Self::Fetch(error)
+    }
+}
+
+impl From<outbound::BadTrust> for Error {
+    fn from(error: outbound::BadTrust) -> Self {
+        Self::Trust(error)
+    }
 }
 
 /// A URL without the parts that secrets hide in.

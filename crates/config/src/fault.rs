@@ -157,8 +157,9 @@ impl Faults {
         }
     }
 
-    pub(crate) fn add_unsupported(&self, path: &Path) {
-        self.lock().unsupported.push(path.as_str().to_owned());
+    pub(crate) fn add_unsupported(&self, path: &Path, why: &str) {
+        let note = if why.is_empty() { String::new() } else { format!(" ({why})") };
+        self.lock().unsupported.push(format!("{}{note}", path.as_str()));
     }
 
     /// Whether further faults would only be counted.

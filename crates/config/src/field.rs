@@ -104,6 +104,24 @@ impl<'f> Field<'f> {
         self.faults.warning(&self.path, self.at, what, instead);
     }
 
+    /// Says that this value is accepted and does nothing yet, and why; gathered for the one warning
+    /// ([`Faults::unsupported`]).
+    pub fn without_effect(&self, why: &str) {
+        self.faults.add_unsupported(&self.path, why);
+    }
+
+    /// Whether this is an empty text in one of Dex's sections, where it means what absence means. A `$VAR` that made it
+    /// empty is warned of.
+    pub fn is_blank(&self) -> bool {
+        let blank = self.keys == KeyStyle::Dex && self.node.is_blank();
+        if let Some(unset) =
+            self.scalar().map(|scalar| &scalar.unset).filter(|unset| blank && !unset.is_empty())
+        {
+            self.warning(unset_variables(unset), "set it, or write the value itself");
+        }
+        blank
+    }
+
     /// The value as a string.
     pub fn string(&self) -> Option<String> {
         let scalar = self.text("a string")?;
@@ -256,6 +274,8 @@ fn means_what_it_says(resolved: Resolved, text: &str) -> bool {
     match resolved {
         Resolved::Integer(value) => value.to_string() == text,
         Resolved::Bool(value) => value.to_string() == text,
-        Resolved::Null | Resolved::Float(_) | Resolved::Text => false,
+        // Dex's own example says `tlsMinVersion: 1.2`. Beyond these bounds Go writes an exponent.
+        Resolved::Float(value) => (1e-4..1e6).contains(&value.abs()) && value.to_string() == text,
+        Resolved::Null | Resolved::Text => false,
     }
 }

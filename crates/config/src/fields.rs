@@ -27,7 +27,8 @@ pub struct Fields<'f> {
     keys: KeyStyle,
     faults: &'f Faults,
     left: Vec<Entry>,
-    asked: Vec<String>,
+    /// The keys that were asked for, and where those stood that are taken.
+    asked: Vec<(String, Option<Position>)>,
     restricting: &'static [&'static str],
 }
 
@@ -49,7 +50,7 @@ impl<'f> Fields<'f> {
     /// The value of `key`, if there is one and it can be read.
     pub fn optional<T: Read>(&mut self, key: &str) -> Option<T> {
         self.know(key, T::KIND, false);
-        match self.found(key) {
+        match self.found(key).filter(|field| !(empty_means_absent(T::KIND) && field.is_blank())) {
             Some(field) => T::read(&field),
             None => self.rehearse(key),
         }
@@ -58,7 +59,7 @@ impl<'f> Fields<'f> {
     /// The value of `key`; its absence is a fault.
     pub fn required<T: Read>(&mut self, key: &str) -> Option<T> {
         self.know(key, T::KIND, true);
-        match self.found(key) {
+        match self.found(key).filter(|field| !(empty_means_absent(T::KIND) && field.is_blank())) {
             Some(field) => T::read(&field),
             None => {
                 self.missing(key, "add it");
@@ -80,7 +81,7 @@ impl<'f> Fields<'f> {
     /// The value of `key`, which must be one of the words in `table`.
     pub fn one_of<T: Copy>(&mut self, key: &str, table: &[(&'static str, T)]) -> Option<T> {
         self.know(key, Kind::Word, false);
-        self.found(key)?.one_of(table)
+        self.found(key).filter(|field| !field.is_blank())?.one_of(table)
     }
 
     /// The elements of the list under `key`, for readings that need more than a [`Read`].
@@ -128,11 +129,11 @@ impl<'f> Fields<'f> {
         env_key: &str,
         environment: &Environment,
     ) -> Option<T> {
-        let both = self.has(key) && self.has(env_key);
+        let written = self.has_text(key);
         let direct = self.optional(key);
         self.know(env_key, Kind::String, false);
-        let Some(field) = self.found(env_key) else { return direct };
-        if both {
+        let Some(field) = self.found(env_key).filter(|field| !field.is_blank()) else { return direct };
+        if written {
             field.error(format!("is given beside {key}"), "keep one of the two");
             return None;
         }
@@ -162,7 +163,7 @@ impl<'f> Fields<'f> {
         for key in keys {
             self.know(key, Kind::Unsupported, false);
             if let Some(field) = self.found(key) {
-                self.faults.add_unsupported(&field.path);
+                self.faults.add_unsupported(&field.path, "");
             }
         }
     }
@@ -177,6 +178,14 @@ impl<'f> Fields<'f> {
     /// Whether `key` is there, not null, and unread.
     pub fn has(&self, key: &str) -> bool {
         self.find(key).and_then(|index| self.left.get(index)).is_some_and(|entry| !entry.node.is_null())
+    }
+
+    /// Whether `key` is there and unread, and says something: in Dex's sections an empty text is as good as none.
+    pub fn has_text(&self, key: &str) -> bool {
+        let entry = self.find(key).and_then(|index| self.left.get(index));
+        entry.is_some_and(|entry| {
+            !(entry.node.is_null() || self.keys == KeyStyle::Dex && entry.node.is_blank())
+        })
     }
 
     /// Whether `key` is there and unread, even with nothing behind it: for sections whose presence restricts, which
@@ -211,6 +220,14 @@ impl<'f> Fields<'f> {
         self.faults.error(&self.path.key(key), self.at, "is missing", instead);
     }
 
+    /// Writes down that what `key` says cannot be used or, if it says nothing, that it should be there.
+    pub fn unfit(&self, key: &str, instead: impl Into<String>) {
+        match self.asked.iter().find(|(asked, _)| asked == key).and_then(|(_, at)| *at) {
+            Some(at) => self.faults.error(&self.path.key(key), at, "cannot be used as it is", instead),
+            None => self.missing(key, instead),
+        }
+    }
+
     /// Where the faults go.
     pub fn faults(&self) -> &'f Faults {
         self.faults
@@ -223,7 +240,8 @@ impl<'f> Fields<'f> {
                 break;
             }
             let meant = nearest(&entry.key, self.restricting.iter().copied());
-            let near = meant.or_else(|| nearest(&entry.key, self.asked.iter().map(String::as_str)));
+            let near =
+                meant.or_else(|| nearest(&entry.key, self.asked.iter().map(|(asked, _)| asked.as_str())));
             let instead =
                 near.map_or_else(|| String::from("remove it"), |near| format!("did you mean {near}?"));
             let path = self.path.key(&entry.key);
@@ -236,14 +254,14 @@ impl<'f> Fields<'f> {
     }
 
     fn found(&mut self, key: &str) -> Option<Field<'f>> {
-        if !self.asked.iter().any(|asked| asked == key) {
-            self.asked.push(key.to_owned());
+        let entry = self.find(key).map(|index| self.left.remove(index)).filter(|entry| !entry.node.is_null());
+        let field = entry.map(|entry| self.at_key(key, entry.at, entry.node));
+        let at = field.as_ref().map(|field| field.at);
+        match self.asked.iter_mut().find(|(asked, _)| asked == key) {
+            Some((_, taken)) => *taken = taken.or(at),
+            None => self.asked.push((key.to_owned(), at)),
         }
-        let entry = self.find(key).map(|index| self.left.remove(index))?;
-        if entry.node.is_null() {
-            return None;
-        }
-        Some(self.at_key(key, entry.at, entry.node))
+        field
     }
 
     fn know(&self, key: &str, kind: Kind, required: bool) {
@@ -288,6 +306,11 @@ impl<'f> Fields<'f> {
             false
         });
     }
+}
+
+/// An empty text is no value of these; for Go it is the absence of one. What is a text itself may be empty.
+const fn empty_means_absent(kind: Kind) -> bool {
+    matches!(kind, Kind::Duration | Kind::Url | Kind::Base64 | Kind::Word)
 }
 
 /// A pattern longer than this means a type that contains itself.

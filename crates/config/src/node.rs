@@ -63,6 +63,11 @@ impl Node {
         matches!(&self.value, Value::Scalar(scalar) if scalar.is_null())
     }
 
+    /// Whether this is a text of no characters (`""`, or what a `$VAR` left of one).
+    pub(crate) fn is_blank(&self) -> bool {
+        matches!(&self.value, Value::Scalar(scalar) if scalar.text.is_empty() && !scalar.is_null())
+    }
+
     /// What it is, for a sentence: "a list", "a number".
     pub fn shape(&self) -> &'static str {
         match &self.value {

@@ -55,14 +55,22 @@ pub fn read(root: &mut Fields<'_>, environment: &Environment, context: &Context)
     let elements = root.elements("connectors");
     let mut ids = HashSet::from([String::from(local::ID), String::from(OWN)]);
     let mut opened: Vec<Opened> = Vec::with_capacity(elements.len() + 1);
+    let mut absent = 0;
     for element in &elements {
-        opened.extend(entry(element, &mut ids, environment, context));
+        match entry(element, &mut ids, environment, context) {
+            Some(Entry::Open(connector)) => opened.push(connector),
+            Some(Entry::NotYet) => absent += 1,
+            None => {}
+        }
     }
-    let database = local::read(root, environment);
-    if elements.is_empty() && database.is_none() {
-        root.missing("connectors", "name at least one upstream, or write enablePasswordDB: true");
+    opened.extend(local::read(root, environment));
+    // What is faulty was meant to be there, and is reported itself.
+    if opened.is_empty() && absent == elements.len() {
+        let kinds: Vec<_> = KINDS.iter().map(|kind| kind.kind).collect();
+        let instead =
+            format!("name at least one upstream of {}, or write enablePasswordDB: true", kinds.join(", "));
+        root.unfit("connectors", instead);
     }
-    opened.extend(database);
     opened
 }
 
@@ -75,15 +83,22 @@ pub fn rehearse(faults: &Faults, context: &Context) {
     }
 }
 
+/// What an element of `connectors` comes to.
+enum Entry {
+    Open(Opened),
+    /// Of a kind that Dex has and Obol has not: nobody comes in through it, and the others serve.
+    NotYet,
+}
+
 /// One element of `connectors`.
 fn entry(
     field: &Field<'_>,
     ids: &mut HashSet<String>,
     environment: &Environment,
     context: &Context,
-) -> Option<Opened> {
+) -> Option<Entry> {
     let mut fields = field.group();
-    let kind = fields.required::<&Kind>("type");
+    let kind = fields.required::<Named>("type");
     let id = fields.required::<Id>("id");
     let name: Option<String> = fields.required("name");
     let grant_types: Vec<GrantType> = fields.or_default("grantTypes");
@@ -98,15 +113,22 @@ fn entry(
         field.error(format!("has the id {id:?}, which {what}"), "choose another id");
     }
     let given = Given { id: id.as_ref().map_or("", |id| &id.0), environment, context };
-    let built = kind?.build(&section, faults, &given)?;
-    Some(Opened {
+    let kind = match kind? {
+        Named::There(kind) => kind,
+        Named::NotYet(kind) => {
+            field.without_effect(&format!("type {kind}"));
+            return Some(Entry::NotYet);
+        }
+    };
+    let built = kind.build(&section, faults, &given)?;
+    Some(Entry::Open(Opened {
         id: Arc::from(id?.0),
-        kind: kind?.kind,
+        kind: kind.kind,
         name: Arc::from(name?),
         grant_types: grant_types.into_iter().map(|GrantType(name)| name.to_owned()).collect(),
         audiences: built.audiences,
         connector: built.connector,
-    })
+    }))
 }
 
 impl Kind {
@@ -118,16 +140,24 @@ impl Kind {
     }
 }
 
-impl Read for &Kind {
+/// What `type` names.
+enum Named {
+    There(&'static Kind),
+    NotYet(&'static str),
+}
+
+impl Read for Named {
     const KIND: config::Kind = config::Kind::Word;
 
     fn read(field: &Field<'_>) -> Option<Self> {
         let word = field.string()?;
-        let found = KINDS.iter().find(|kind| kind.kind == word);
+        let there = KINDS.iter().find(|kind| kind.kind == word).map(Self::There);
+        let found =
+            there.or_else(|| NOT_YET.iter().find(|kind| **kind == word).map(|kind| Self::NotYet(kind)));
         if found.is_none() {
-            let what = if NOT_YET.contains(&word.as_str()) { "is not there yet" } else { "is not known" };
             let kinds: Vec<_> = KINDS.iter().map(|kind| kind.kind).collect();
-            field.error(format!("is {word:?}, which {what}"), format!("write one of {}", kinds.join(", ")));
+            let instead = format!("write one of {}", kinds.join(", "));
+            field.error(format!("is {word:?}, which is not known"), instead);
         }
         found
     }

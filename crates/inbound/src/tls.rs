@@ -18,6 +18,7 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::listener::Event;
+use tokio::sync::Notify;
 
 /// TLS for a listener. Handshakes take the certificate that is current when they happen.
 pub struct ServerTls {
@@ -150,16 +151,21 @@ impl ServerTls {
     /// Looks at the files again and again and takes over what changed, until it is dropped. Their content is compared and not
     /// their times: Kubernetes swaps a symbolic link above them. `serving` is what is served now. Chain and key are replaced one
     /// after the other by some; the pair that does not match in between is refused, and the next look finds them whole.
+    /// `look` asks for a look at once.
     pub async fn follow(
         self: Arc<Self>,
         files: PairFiles,
         serving: Pair,
         clock: Arc<dyn Clock>,
+        look: Arc<Notify>,
         observer: Arc<dyn Observer<Event>>,
     ) {
         let mut seen = Ok(serving);
         loop {
-            clock.sleep(LOOK_AGAIN).await;
+            tokio::select! {
+                () = clock.sleep(LOOK_AGAIN) => {}
+                () = look.notified() => {}
+            }
             let found = files.read().map_err(|error| error.to_string());
             if same(&found, &seen) {
                 continue;

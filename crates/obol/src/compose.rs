@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ambient::{Clock as _, Observer, Tasks};
+use ambient::{Clock as _, Observer};
 use anyhow::{Context as _, bail};
 use inbound::{Limits, Listener, Pair, PairFiles, ServerTls, Setting, Versions};
 use provider::keys::{Keeper, LongestToken};
@@ -17,6 +17,7 @@ use provider::{Around, Living, Provider, sweep};
 use crate::admin;
 use crate::configuration::{AtRest, Configuration, Surroundings};
 use crate::reload::{InUse, Origin, Reloader};
+use crate::signals;
 use crate::telemetry::{self, Audit, Metrics};
 
 /// Listeners that are bound and not yet serving.
@@ -103,12 +104,12 @@ pub(crate) async fn serve(
     }
     if let (Some(listener), Some(admin)) = (bound.admin, &configuration.admin) {
         let loopback = matches!(admin, admin::Settings::Loopback(_));
-        let tls = mutual_tls(admin, &setting, &tasks)?;
+        let tls = mutual_tls(admin, &setting)?;
         let service = hyper_service(admin::service(Arc::clone(&provider), loopback));
         tasks.spawn(listener.serve(service, Setting { tls, ..setting.clone() }));
     }
     if let Some((listener, files)) = bound.https {
-        let tls = tls(&files, &setting, &tasks)?;
+        let tls = tls(&files, &setting)?;
         tasks.spawn(
             listener.serve(hyper_service(routes.clone()), Setting { tls: Some(tls), ..setting.clone() }),
         );
@@ -171,11 +172,7 @@ fn at_rest(configured: AtRest, store: &dyn Store) -> anyhow::Result<Sealing> {
 }
 
 /// `None` for a listener on loopback.
-fn mutual_tls(
-    admin: &admin::Settings,
-    setting: &Setting,
-    tasks: &Tasks,
-) -> anyhow::Result<Option<Arc<ServerTls>>> {
+fn mutual_tls(admin: &admin::Settings, setting: &Setting) -> anyhow::Result<Option<Arc<ServerTls>>> {
     let admin::Settings::Mutual(_, files) = admin else { return Ok(None) };
     let paths = PairFiles { chain: files.cert.clone(), key: files.key.clone() };
     let pair: Pair = paths.read()?;
@@ -184,21 +181,25 @@ fn mutual_tls(
     let tls = ServerTls::mutual(&pair, Versions::default(), &authority)
         .context("admin.tlsCert, admin.tlsKey or admin.clientCA cannot be used")?;
     let tls = Arc::new(tls);
-    let follow =
-        Arc::clone(&tls).follow(paths, pair, Arc::clone(&setting.clock), Arc::clone(&setting.observer));
-    tasks.spawn_until_stop(follow);
+    follow(&tls, paths, pair, setting)?;
     Ok(Some(tls))
 }
 
-fn tls(files: &web::TlsFiles, setting: &Setting, tasks: &Tasks) -> anyhow::Result<Arc<ServerTls>> {
+fn tls(files: &web::TlsFiles, setting: &Setting) -> anyhow::Result<Arc<ServerTls>> {
     let paths = PairFiles { chain: files.cert.clone(), key: files.key.clone() };
     let pair: Pair = paths.read()?;
     let tls =
         Arc::new(ServerTls::new(&pair, files.versions).context("web.tlsCert and web.tlsKey cannot be used")?);
-    let follow =
-        Arc::clone(&tls).follow(paths, pair, Arc::clone(&setting.clock), Arc::clone(&setting.observer));
-    tasks.spawn_until_stop(follow);
+    follow(&tls, paths, pair, setting)?;
     Ok(tls)
+}
+
+/// Takes over what changes there, at once on SIGHUP.
+fn follow(tls: &Arc<ServerTls>, paths: PairFiles, pair: Pair, setting: &Setting) -> anyhow::Result<()> {
+    let look = signals::hangups(&setting.tasks)?;
+    let (clock, observer) = (Arc::clone(&setting.clock), Arc::clone(&setting.observer));
+    setting.tasks.spawn_until_stop(Arc::clone(tls).follow(paths, pair, clock, look, observer));
+    Ok(())
 }
 
 async fn bind_some(address: Option<SocketAddr>) -> anyhow::Result<Option<Listener>> {

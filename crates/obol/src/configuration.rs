@@ -49,12 +49,22 @@ pub(crate) struct Surroundings {
     pub(crate) tasks: Tasks,
 }
 
+/// How a file is read.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Reading {
+    /// Keys that nobody knows are errors.
+    pub(crate) strict: bool,
+    /// Addresses from the command line.
+    pub(crate) listen: web::Instead,
+}
+
 /// Reads a file. What is wrong is in `faults`; the value is there only if nothing is.
 pub(crate) fn read(
     text: &str,
     path: &Path,
     environment: &Environment,
     around: &Surroundings,
+    listen: web::Instead,
     faults: &Faults,
 ) -> Option<Configuration> {
     let section = config::parse_file(text, &path.display().to_string(), faults)?;
@@ -62,7 +72,7 @@ pub(crate) fn read(
     let ours = OURS.iter().any(|key| root.is_written(key));
     let sealing = sealing(&mut root, environment, ours);
     let provider = provider::settings::Settings::read(&mut root, environment);
-    let web = web::Settings::read(&mut root);
+    let web = web::Settings::read(&mut root, listen);
     let telemetry = telemetry::Settings::read(&mut root);
     let admin = admin::Settings::read(&mut root);
     let mut storage = root.group("storage");
@@ -131,18 +141,24 @@ fn context(issuer: Arc<str>, around: &Surroundings) -> connectors::Context {
     }
 }
 
-/// Reads a file from disk and prints what is wrong with it.
+/// Reads a file from disk, tells what is wrong with it, and begins the log as it says.
 pub(crate) fn load(
     path: &Path,
     environment: &Environment,
     around: &Surroundings,
-    strict: bool,
+    reading: Reading,
 ) -> anyhow::Result<Configuration> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let faults = if strict { Faults::strict() } else { Faults::new() };
-    let configuration = read(&text, path, environment, around, &faults);
-    report(path, &faults);
+    let faults = if reading.strict { Faults::strict() } else { Faults::new() };
+    let configuration = read(&text, path, environment, around, reading.listen, &faults);
     let errors = faults.errors().len();
+    match &configuration {
+        Some(good) => {
+            good.telemetry.logger.install();
+            if good.telemetry.logger.is_json() { log(path, &faults) } else { report(path, &faults) }
+        }
+        None => report(path, &faults),
+    }
     configuration.with_context(|| {
         format!("{} has {errors} fault{}; see above", path.display(), if errors == 1 { "" } else { "s" })
     })
@@ -171,6 +187,19 @@ pub(crate) fn report(path: &Path, faults: &Faults) {
     }
 }
 
+/// The same as lines of the log.
+fn log(path: &Path, faults: &Faults) {
+    let file = path.display();
+    for fault in faults.all() {
+        let config::Fault { path, line, what, instead, .. } = fault;
+        tracing::warn!(%file, line, key = %path, "{what}; {instead}");
+    }
+    let unsupported = faults.unsupported();
+    if !unsupported.is_empty() {
+        tracing::warn!(%file, "not there yet and without effect: {}", unsupported.join(", "));
+    }
+}
+
 fn sealing(root: &mut Fields<'_>, environment: &Environment, ours: bool) -> AtRest {
     if !root.is_written("sealing") {
         return if ours { AtRest::Forgotten } else { AtRest::Unsaid };
@@ -187,12 +216,12 @@ fn sealing(root: &mut Fields<'_>, environment: &Environment, ours: bool) -> AtRe
     let variable: Option<String> = fields.optional("keyEnv");
     let material = match (file, variable) {
         (Some(path), None) => std::fs::read(&path)
-            .map_err(|e| fields.missing("keyFile", format!("{path} cannot be read: {e}")))
+            .map_err(|e| fields.unfit("keyFile", format!("{path} cannot be read: {e}")))
             .ok(),
         (None, Some(name)) => {
             let value = environment.get(&name).map(|value| value.as_bytes().to_vec());
             if value.is_none() {
-                fields.missing("keyEnv", format!("set the environment variable {name}"));
+                fields.unfit("keyEnv", format!("set the environment variable {name}"));
             }
             value
         }

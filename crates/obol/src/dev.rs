@@ -21,10 +21,11 @@ pub(crate) async fn serve(port: u16, door: &Door, around: Surroundings) -> anyho
     let listener = bind(port).await?;
     let address = listener.address().context("the listener has no address")?;
     let folder = Folder::new(&around)?;
-    let made = make(&address, &folder.0, &around).await?;
+    let made = make(&address, &folder.0, &around, &program(door)).await?;
     let faults = Faults::new();
     let path = folder.0.join("config.yaml");
-    let configuration = configuration::read(&made.config, &path, &door.environment, &around, &faults);
+    let listen = web::Instead::default();
+    let configuration = configuration::read(&made.config, &path, &door.environment, &around, listen, &faults);
     configuration::report(&path, &faults);
     let configuration = configuration.context("the made-up configuration is faulty; please report this")?;
     std::fs::write(&path, &made.config).with_context(|| format!("cannot write {}", path.display()))?;
@@ -48,7 +49,12 @@ async fn bind(port: u16) -> anyhow::Result<Listener> {
     }
 }
 
-async fn make(address: &SocketAddr, folder: &Path, around: &Surroundings) -> anyhow::Result<Made> {
+async fn make(
+    address: &SocketAddr,
+    folder: &Path,
+    around: &Surroundings,
+    program: &str,
+) -> anyhow::Result<Made> {
     let issuer = format!("http://{address}");
     let (password, secret) = (around.random.hex(8), around.random.hex(16));
     let hash = bcrypt::hash(&password, 10).context("cannot hash the password")?;
@@ -89,7 +95,7 @@ tokenExchange:
 "#,
         storage = storage.display()
     );
-    Ok(Made { hints: hints(&issuer, &password, &secret, &subject), config })
+    Ok(Made { hints: hints(program, &issuer, &password, &secret, &subject), config })
 }
 
 /// The claims of a workload's token, as some issuer would sign them.
@@ -99,7 +105,23 @@ fn workload(issuer: &str, around: &Surroundings) -> String {
     json!({ "iss": "https://workloads.example.com", "sub": "reports", "aud": issuer, "iat": now, "exp": now + day, "jti": id }).to_string()
 }
 
-fn hints(issuer: &str, password: &str, secret: &str, subject: &Path) -> String {
+/// How this program is called in a terminal: by its name if the search path leads here, else by its place.
+fn program(door: &Door) -> String {
+    let Ok(here) = std::env::current_exe().and_then(|path| path.canonicalize()) else { return "obol".into() };
+    let folders =
+        door.environment.get("PATH").unwrap_or_default().split(':').filter(|folder| !folder.is_empty());
+    let found =
+        folders.map(|folder| Path::new(folder).join("obol")).find_map(|path| path.canonicalize().ok());
+    if found.is_some_and(|found| found == here) { "obol".into() } else { quoted(&here.to_string_lossy()) }
+}
+
+/// As one word of a shell.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
+    if text.chars().all(plain) { text.into() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+fn hints(program: &str, issuer: &str, password: &str, secret: &str, subject: &Path) -> String {
     let mut out = String::new();
     let subject = subject.display();
     let _ = write!(
@@ -110,8 +132,8 @@ fn hints(issuer: &str, password: &str, secret: &str, subject: &Path) -> String {
          A workload:  its token is in {subject}\n\n\
          Try, in another terminal:\n\n\
          # trade the workload's token for one of this issuer, and look at it\n\
-         obol exchange --issuer {issuer} --client-id dev --subject-token-file {subject} \\\n  \
-         --subject-token-type urn:ietf:params:oauth:token-type:jwt | obol inspect -\n\n\
+         {program} exchange --issuer {issuer} --client-id dev --subject-token-file {subject} \\\n  \
+         --subject-token-type urn:ietf:params:oauth:token-type:jwt | {program} inspect -\n\n\
          # the same by hand\n\
          curl -s {issuer}/token -d grant_type=urn:ietf:params:oauth:grant-type:token-exchange \\\n  \
          -d client_id=dev -d subject_token_type=urn:ietf:params:oauth:token-type:jwt --data-urlencode subject_token@{subject}\n\n\
@@ -153,5 +175,30 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use config::Environment;
+
+    use super::*;
+
+    #[test]
+    fn the_program_is_called_by_its_name_only_where_the_search_path_leads_to_it() {
+        let here = std::env::current_exe().unwrap().canonicalize().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let with =
+            |path: &Path| Door { environment: [("PATH", path.to_str().unwrap())].into_iter().collect() };
+        assert_eq!(program(&with(folder.path())), quoted(here.to_str().unwrap()));
+        std::os::unix::fs::symlink(&here, folder.path().join("obol")).unwrap();
+        assert_eq!(program(&with(folder.path())), "obol");
+        assert_eq!(program(&Door { environment: Environment::default() }), quoted(here.to_str().unwrap()));
+    }
+
+    #[test]
+    fn a_place_is_one_word_of_a_shell() {
+        assert_eq!(quoted("/opt/obol-1.0/obol"), "/opt/obol-1.0/obol");
+        assert_eq!(quoted("/my files/it's"), r"'/my files/it'\''s'");
     }
 }

@@ -8,6 +8,7 @@ mod configuration;
 mod dev;
 mod door;
 mod reload;
+mod signals;
 mod telemetry;
 mod terminal;
 

@@ -27,6 +27,7 @@ pub(crate) struct Origin {
     pub(crate) path: PathBuf,
     pub(crate) environment: Environment,
     pub(crate) strict: bool,
+    pub(crate) listen: web::Instead,
 }
 
 /// What is in use, to be compared with what is found.
@@ -79,11 +80,11 @@ impl Reloader {
 
     /// What happened, in words.
     fn take_over(&mut self, told: bool) -> anyhow::Result<String> {
-        let Origin { path, environment, strict } = &self.origin;
+        let Origin { path, environment, strict, listen } = &self.origin;
         let text =
             std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         let faults = if *strict { Faults::strict() } else { Faults::new() };
-        let read = configuration::read(&text, path, environment, &self.around, &faults);
+        let read = configuration::read(&text, path, environment, &self.around, *listen, &faults);
         configuration::report(path, &faults);
         let Configuration { provider: settings, connectors, outline, .. } = read.with_context(|| {
             let first = faults.errors().first().map(ToString::to_string).unwrap_or_default();

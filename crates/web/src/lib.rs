@@ -20,7 +20,7 @@ use provider::Provider;
 
 pub use client_address::{ClientAddress, Network};
 pub use pages::{BadTheme, Pages};
-pub use settings::{Frontend, Headers, Listen, Settings, TlsFiles};
+pub use settings::{Frontend, Headers, Instead, Listen, Settings, TlsFiles, socket_address};
 
 /// What every endpoint stands on.
 pub struct Web {

@@ -35,6 +35,15 @@ pub struct Listen {
     pub https: Option<(SocketAddr, TlsFiles)>,
 }
 
+/// Addresses from the command line, which count instead of the file's.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Instead {
+    /// Instead of `web.http`.
+    pub http: Option<SocketAddr>,
+    /// Instead of `web.https`.
+    pub https: Option<SocketAddr>,
+}
+
 /// `web.tlsCert`, `web.tlsKey` and the versions.
 #[derive(Debug, Clone)]
 pub struct TlsFiles {
@@ -59,13 +68,14 @@ pub struct Frontend {
 
 impl Settings {
     /// Reads both sections.
-    pub fn read(root: &mut Fields<'_>) -> Self {
+    pub fn read(root: &mut Fields<'_>, instead: Instead) -> Self {
         let mut web = root.group("web");
         let settings = Self {
-            listen: Listen::read(&mut web),
+            listen: Listen::read(&mut web, instead),
             allowed_origins: web.or_default("allowedOrigins"),
             allowed_headers: web
                 .optional("allowedHeaders")
+                .filter(|headers: &Vec<String>| !headers.is_empty())
                 .unwrap_or_else(|| vec![String::from("Authorization")]),
             headers: Headers::read(web.group("headers")),
             client_address: client_address(web.group("clientRemoteIP")),
@@ -77,13 +87,18 @@ impl Settings {
 }
 
 impl Listen {
-    fn read(web: &mut Fields<'_>) -> Self {
+    fn read(web: &mut Fields<'_>, instead: Instead) -> Self {
+        let written = web.has_text("http")
+            || web.has_text("https")
+            || instead.http.is_some()
+            || instead.https.is_some();
         let http = address(web, "http");
         let https = address(web, "https");
-        let cert: Option<String> = web.optional("tlsCert");
-        let key: Option<String> = web.optional("tlsKey");
+        let (http, https) = (instead.http.or(http), instead.https.or(https));
+        let cert = path(web, "tlsCert");
+        let key = path(web, "tlsKey");
         let versions = versions(web);
-        if http.is_none() && https.is_none() && !web.faults().has_errors() {
+        if !written {
             web.error(
                 "names no address to listen on",
                 "write http: 127.0.0.1:5556, or https with tlsCert and tlsKey",
@@ -93,11 +108,15 @@ impl Listen {
             (Some(address), Some(cert), Some(key)) => {
                 Some((address, TlsFiles { cert: cert.into(), key: key.into(), versions }))
             }
-            (Some(_), _, _) => {
-                web.missing("tlsCert", "https needs tlsCert and tlsKey");
+            (Some(_), None, _) => {
+                web.unfit("tlsCert", "https needs tlsCert and tlsKey");
                 None
             }
-            _ => None,
+            (Some(_), _, None) => {
+                web.unfit("tlsKey", "https needs tlsCert and tlsKey");
+                None
+            }
+            (None, ..) => None,
         };
         Self { http, https }
     }
@@ -113,7 +132,7 @@ impl Headers {
             match HeaderValue::from_str(&text) {
                 Ok(_) if text.is_empty() => {}
                 Ok(value) => headers.push((header, value)),
-                Err(_) => fields.missing(name, "write a header value of printable ASCII"),
+                Err(_) => fields.unfit(name, "write a header value of printable ASCII"),
             }
         }
         fields.finish();
@@ -125,18 +144,27 @@ impl Headers {
     }
 }
 
-fn address(web: &mut Fields<'_>, key: &str) -> Option<SocketAddr> {
-    let field = web.take(key)?;
-    let text = String::read(&field)?;
+/// An address as Dex's configurations spell it: `:5556` is every interface.
+pub fn socket_address(text: &str) -> Option<SocketAddr> {
     let spelled = match text.strip_prefix(':') {
         Some(port) => format!("0.0.0.0:{port}"),
         None => text.replace("localhost:", "127.0.0.1:"),
     };
-    let parsed = spelled.parse().ok();
+    spelled.parse().ok()
+}
+
+fn address(web: &mut Fields<'_>, key: &str) -> Option<SocketAddr> {
+    let field = web.take(key).filter(|field| !field.is_blank())?;
+    let text = String::read(&field)?;
+    let parsed = socket_address(&text);
     if parsed.is_none() {
         field.error("is not host:port", "write it as 127.0.0.1:5556 or 0.0.0.0:5556");
     }
     parsed
+}
+
+fn path(web: &mut Fields<'_>, key: &str) -> Option<String> {
+    web.optional(key).filter(|path: &String| !path.is_empty())
 }
 
 fn versions(web: &mut Fields<'_>) -> Versions {
@@ -144,17 +172,17 @@ fn versions(web: &mut Fields<'_>) -> Versions {
     let mut one = |key: &str, default| web.one_of(key, &WORDS).unwrap_or(default);
     let (min, max) = (one("tlsMinVersion", TlsVersion::V1_2), one("tlsMaxVersion", TlsVersion::V1_3));
     if min > max {
-        web.missing("tlsMaxVersion", "it must not be below tlsMinVersion");
+        web.unfit("tlsMaxVersion", "it must not be below tlsMinVersion");
     }
     Versions { min, max }
 }
 
 fn client_address(mut fields: Fields<'_>) -> ClientAddress {
-    let header: Option<String> = fields.optional("header");
+    let header: Option<String> = fields.optional("header").filter(|name: &String| !name.is_empty());
     let trusted: Vec<String> = fields.or_default("trustedProxies");
     let name = header.as_ref().and_then(|name| name.parse().ok());
     if header.is_some() && name.is_none() {
-        fields.missing("header", "write a header's name, such as X-Forwarded-For");
+        fields.unfit("header", "write a header's name, such as X-Forwarded-For");
     }
     if name.is_some() && trusted.is_empty() {
         fields.warning(
@@ -167,7 +195,7 @@ fn client_address(mut fields: Fields<'_>) -> ClientAddress {
         match Network::parse(text) {
             Some(network) => networks.push(network),
             None => {
-                fields.missing("trustedProxies", format!("{text:?} is no network; write it as 10.0.0.0/8"));
+                fields.unfit("trustedProxies", format!("{text:?} is no network; write it as 10.0.0.0/8"));
             }
         }
     }

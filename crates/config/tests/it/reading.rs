@@ -49,12 +49,12 @@ fn strings() {
 /// Dex 2.45 takes them in its static sections and refuses them in connectors; later ones refuse them.
 #[test]
 fn in_dex_sections_a_number_that_reads_as_written_is_a_string_with_a_warning() {
-    for text in ["12345", "true", "-7"] {
+    for text in ["12345", "true", "-7", "1.2"] {
         let (value, faults) = read::<String>(text, KeyStyle::Dex);
         assert_eq!(value.as_deref(), Some(text));
         assert!(faults.starts_with("1:4: warning: v: is a"), "{faults}");
     }
-    for text in ["0123", "yes", "1.10", "1_000", "0x10", "+7"] {
+    for text in ["0123", "yes", "1.10", "1_000", "0x10", "+7", "1e3", "1234567.5", "1.", ".5"] {
         let (value, faults) = read::<String>(text, KeyStyle::Dex);
         assert_eq!(value, None, "{text}");
         assert!(faults.contains("error"), "{faults}");
@@ -241,4 +241,21 @@ fn a_slip_in_a_restricting_key_is_an_error() {
         assert_eq!(faults.has_errors(), error, "{faults}");
         assert_eq!(faults.to_string().contains("did you mean tokenExchange?"), error, "{faults}");
     }
+}
+
+#[test]
+fn what_is_there_and_unfit_is_not_called_missing() {
+    let faults = Faults::new();
+    let root = parse("other: 1\nlevel: loud\nempty:\n", &faults).unwrap();
+    let mut fields = root.fields(KeyStyle::Dex, &faults);
+    for key in ["level", "empty", "absent"] {
+        let _: Option<String> = fields.optional(key);
+        fields.unfit(key, "write info");
+    }
+    let told = faults.to_string();
+    assert!(told.contains("2:8: error: level: cannot be used as it is; write info"), "{told}");
+    assert!(
+        told.contains("error: empty: is missing") && told.contains("error: absent: is missing"),
+        "{told}"
+    );
 }

@@ -41,18 +41,18 @@ impl Groups {
         }
         let mut changes = fields.group("claimModifications");
         let mut filter = changes.group("filterGroupClaims");
-        let pattern: Option<Option<Pattern>> =
-            filter.has("groupsFilter").then(|| filter.optional("groupsFilter"));
+        let filtered = filter.has("groupsFilter");
+        let pattern: Option<Pattern> = filter.optional("groupsFilter");
         filter.finish();
         let mut names = changes.group("modifyGroupNames");
         let (prefix, suffix) = (names.or_default("prefix"), names.or_default("suffix"));
         names.finish();
         let made = changes.or_default("newGroupFromClaims");
         changes.finish();
+        // A filter that cannot be read must not become none (Dex only logs it).
         let filter = match pattern {
-            None => None,
-            // A filter that cannot be read must not become none (Dex only logs it).
-            Some(unreadable_or) => unreadable_or?.0,
+            None if filtered => return None,
+            pattern => pattern.and_then(|pattern| pattern.0),
         };
         Some(Self { enabled, mapped_key, override_standard, allowed, filter, prefix, suffix, made })
     }

@@ -146,9 +146,8 @@ fn check_redirect(fields: &mut Fields<'_>, given: &Given<'_>) {
 }
 
 fn refuse_hosted_domains(fields: &mut Fields<'_>) {
-    let is_there = fields.has("hostedDomains");
-    let _: Option<Vec<String>> = fields.optional("hostedDomains");
-    if is_there {
+    let domains: Option<Vec<String>> = fields.optional("hostedDomains");
+    if domains.is_some_and(|domains| !domains.is_empty()) {
         fields.error("has hostedDomains, which only the google connector knows", "remove it");
     }
 }

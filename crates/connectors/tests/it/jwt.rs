@@ -60,6 +60,28 @@ async fn dex_t7_static_keys_need_no_issuer_that_answers() {
 }
 
 #[tokio::test]
+async fn discovery_elsewhere_is_asked_with_the_bearer_of_the_file() {
+    let clock = FakeClock::default();
+    let issuer = Issuer::builder()
+        .issuer("https://elsewhere.example")
+        .require_bearer("s3cret")
+        .clock(clock.clone())
+        .start()
+        .await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    std::fs::write(&path, "s3cret\n").unwrap();
+    let config = json!({
+        "issuer": "https://elsewhere.example", "discoveryURL": issuer.url(Route::Discovery).as_str(),
+        "bearerTokenFile": path, "rootCAs": [issuer.ca_pem()],
+    });
+    let opened = open("jwt", &config, &clock);
+    let site = Vouching { opened, issuer, clock, claims: json!({"sub": "s"}), user_id: "s".into() };
+    assert!(site.vouch(&site.good().sign()).await.is_ok());
+    assert!(site.issuer.requests(Route::Discovery) > 0);
+}
+
+#[tokio::test]
 async fn a_key_set_s_url_needs_no_discovery() {
     let clock = FakeClock::default();
     let issuer = Issuer::builder().issuer("https://elsewhere.example").clock(clock.clone()).start().await;

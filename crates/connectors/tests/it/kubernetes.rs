@@ -171,3 +171,48 @@ async fn attack_07_the_audience_is_ours_by_default() {
     assert_eq!(site_.opened.audiences, SubjectAudiences::AnyOf([].into()));
     assert!(faults_of("kubernetes", &json!({})).contains("config.issuer: is missing"));
 }
+
+#[tokio::test]
+async fn keys_come_from_where_they_are_said_to_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keys.json");
+    for way in ["jwks", "keysFile", "jwksURL"] {
+        let clock = FakeClock::default();
+        let issuer = Issuer::builder().kubernetes().issuer(SHARED_NAME).clock(clock.clone()).start().await;
+        let set = json!({"keys": [issuer.signing_key().jwk()]});
+        std::fs::write(&file, set.to_string()).unwrap();
+        let value = match way {
+            "jwks" => set,
+            "keysFile" => json!(file),
+            _ => json!(issuer.url(Route::Keys).as_str()),
+        };
+        let config = json!({"issuer": SHARED_NAME, "rootCAs": [issuer.ca_pem()], way: value});
+        let site = vouching(open("kubernetes", &config, &clock), issuer, clock);
+        assert!(site.vouch(&site.good().sign()).await.is_ok(), "{way}");
+        assert_eq!(site.issuer.requests(Route::Discovery), 0, "{way}");
+        assert_eq!(site.issuer.requests(Route::Keys), usize::from(way == "jwksURL"), "{way}");
+    }
+}
+
+#[tokio::test]
+async fn an_authority_is_demanded_unless_that_is_lifted() {
+    for kind in ["kubernetes", "jwt", "oidc"] {
+        for skip in [false, true] {
+            let clock = FakeClock::default();
+            let issuer = Issuer::builder().clock(clock.clone()).start().await;
+            let config = json!({"issuer": issuer.issuer(), "insecureSkipVerify": skip});
+            let site = vouching(open(kind, &config, &clock), issuer, clock);
+            let said = site.vouch(&site.good().sign()).await;
+            assert_eq!(said.is_ok(), skip, "{kind}: {said:?}");
+        }
+    }
+}
+
+#[test]
+fn attack_07_audiences_are_unrestricted_only_by_its_word() {
+    let config =
+        json!({"issuer": SHARED_NAME, "jwksURL": "https://a.example/k", "unrestrictedAudience": true});
+    let clock = FakeClock::default();
+    assert_eq!(open("kubernetes", &config, &clock).audiences, SubjectAudiences::Unrestricted);
+    assert!(faults_of("kubernetes", &config).contains("accepts tokens that were meant for anybody"));
+}

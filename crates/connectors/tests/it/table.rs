@@ -13,7 +13,9 @@ fn faults(text: &str) -> String {
 fn a_configuration_without_any_connector_is_a_fault() {
     let told = faults("staticClients: []\n");
     assert!(
-        told.contains("connectors: is missing; name at least one upstream, or write enablePasswordDB: true"),
+        told.contains(
+            "connectors: is missing; name at least one upstream of jwt, kubernetes, mockCallback, oidc, or"
+        ),
         "{told}"
     );
     let clock = FakeClock::default();
@@ -23,10 +25,34 @@ fn a_configuration_without_any_connector_is_a_fault() {
 }
 
 #[test]
+fn kinds_of_dex_that_are_not_there_yet_are_told_and_the_others_serve() {
+    let text = "connectors:
+- {type: github, id: github, name: GitHub, config: {clientID: $NOBODY_SET_THIS, orgs: [{name: a}]}}
+- {type: mockCallback, id: mock, name: Mock}
+- {type: ldap, id: ldap, name: LDAP, config: {host: ldap.example.com:636}}
+";
+    let (opened, faults) = read(text, &Environment::default(), &context(&FakeClock::default()));
+    assert!(faults.all().is_empty(), "{faults}");
+    assert_eq!(opened.iter().map(|opened| &*opened.id).collect::<Vec<_>>(), ["mock"]);
+    assert_eq!(faults.unsupported(), ["connectors[0] (type github)", "connectors[2] (type ldap)"]);
+}
+
+#[test]
+fn with_none_but_absent_kinds_nobody_could_come_in() {
+    let told = faults("connectors: [{type: github, id: github, name: GitHub}]\n");
+    assert!(
+        told.contains("error: connectors: cannot be used as it is; name at least one upstream of "),
+        "{told}"
+    );
+    let text = "enablePasswordDB: true\nconnectors: [{type: github, id: github, name: GitHub}]\n";
+    assert!(!faults(text).contains("error"));
+}
+
+#[test]
 fn every_fault_is_told_at_once() {
     let told = faults(
         "connectors:
-- {type: ldap, id: a, name: A}
+- {type: ldap, id: a}
 - {type: lpad, id: b, name: B}
 - {type: mockCallback, id: '', name: C}
 - {type: mockCallback, id: d, name: D}
@@ -38,7 +64,7 @@ fn every_fault_is_told_at_once() {
 ",
     );
     for line in [
-        "connectors[0].type: is \"ldap\", which is not there yet; write one of ",
+        "connectors[0].name: is missing",
         "connectors[1].type: is \"lpad\", which is not known; write one of ",
         "connectors[2].id: is empty",
         "connectors[4]: has the id \"d\", which is the id of another connector",
@@ -63,6 +89,7 @@ fn grant_types_are_kept_and_variables_expand() {
 ";
     let (opened, faults) = read(text, &environment, &context(&FakeClock::default()));
     assert!(faults.all().is_empty(), "{faults}");
+    assert_eq!((&*opened[0].id, &*opened[0].name, opened[0].kind), ("gitlab", "GitLab", "jwt"));
     assert!(opened[0].allows("urn:ietf:params:oauth:grant-type:token-exchange"));
     assert!(!opened[0].allows("authorization_code"));
     let seam = opened[0].connector.subject().unwrap();

@@ -9,6 +9,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use testkit::{FakeClock, Leaf, TestCa};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio_rustls::TlsConnector;
 
 use crate::{Events, Running, short};
@@ -54,7 +55,8 @@ async fn dex_s9_a_bad_pair_keeps_the_last_good_one() {
     let running = Running::start(Limits::default(), Some(Arc::clone(&tls))).await;
     let events = Arc::new(Events::default());
     let observer = Arc::clone(&events) as Arc<dyn Observer<Event>>;
-    let follow = tls.follow(files.clone(), pair(&old), Arc::new(clock.clone()), observer);
+    let follow =
+        tls.follow(files.clone(), pair(&old), Arc::new(clock.clone()), Arc::new(Notify::new()), observer);
     running.tasks.spawn_until_stop(follow);
     // Each look ends in the next sleep, so what it found is done when somebody sleeps again.
     let look = async || {

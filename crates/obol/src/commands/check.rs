@@ -41,7 +41,8 @@ impl Args {
         };
         door.block_on(async {
             // Dropped at once: reading opens connectors, which contact nobody before they are asked.
-            let read = configuration::read(&text, &self.config, &door.environment, &around, &faults);
+            let listen = web::Instead::default();
+            let read = configuration::read(&text, &self.config, &door.environment, &around, listen, &faults);
             if let Some(policies) = read.and_then(|read| read.provider.exchange) {
                 policies.compare(&faults);
             }

@@ -1,5 +1,6 @@
 //! `obol serve`: the provider.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,10 +9,11 @@ use anyhow::Context as _;
 
 use crate::cli::Usage;
 use crate::compose::{self, Bound};
-use crate::configuration::{self, Surroundings};
+use crate::configuration::{self, Reading, Surroundings};
 use crate::dev;
 use crate::door::Door;
 use crate::reload::Origin;
+use crate::signals;
 
 /// Serve the OpenID Connect provider and its token exchange.
 ///
@@ -19,7 +21,7 @@ use crate::reload::Origin;
 /// configuration is needed: everything is made up, kept in a temporary folder, and what to try next is printed.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  obol serve --dev\n  obol serve /etc/obol/config.yaml\n\nSIGTERM and SIGINT end it after what is under way. A configuration that changes is read again, at once on SIGHUP; the last\ngood one stays in use if the new one has faults."
+    after_help = "Examples:\n  obol serve --dev\n  obol serve /etc/obol/config.yaml\n\nSIGTERM and SIGINT end it after what is under way. A configuration or certificate that\nchanges is read again, at once on SIGHUP; the last good one stays in use if the new one has faults."
 )]
 pub(crate) struct Args {
     /// The configuration file (YAML)
@@ -35,11 +37,17 @@ pub(crate) struct Args {
     #[arg(long, env = "DEX_CONFIG_DISALLOW_UNKNOWN_FIELDS")]
     strict: bool,
     /// Instead of web.http
-    #[arg(long, value_name = "ADDR")]
-    web_http_addr: Option<std::net::SocketAddr>,
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    web_http_addr: Option<SocketAddr>,
+    /// Instead of web.https; tlsCert and tlsKey stay the configuration's
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    web_https_addr: Option<SocketAddr>,
     /// Instead of telemetry.http
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    telemetry_addr: Option<SocketAddr>,
+    /// Instead of grpc.addr: accepted, and not there yet
     #[arg(long, value_name = "ADDR")]
-    telemetry_addr: Option<std::net::SocketAddr>,
+    grpc_addr: Option<String>,
 }
 
 impl Args {
@@ -57,32 +65,24 @@ impl Args {
             random: Arc::new(SystemRandom),
             tasks: Tasks::default(),
         };
-        stop_on_signals(&around.tasks)?;
+        signals::stop_on_end(&around.tasks)?;
         if self.dev {
             return dev::serve(self.port, door, around).await;
         }
         let path = self.config.ok_or_else(|| Usage("name a configuration file, or use --dev".into()))?;
-        let mut configuration = configuration::load(&path, &door.environment, &around, self.strict)?;
-        configuration.telemetry.logger.install();
-        configuration.web.listen.http = self.web_http_addr.or(configuration.web.listen.http);
+        let listen = web::Instead { http: self.web_http_addr, https: self.web_https_addr };
+        let reading = Reading { strict: self.strict, listen };
+        let mut configuration = configuration::load(&path, &door.environment, &around, reading)?;
+        if self.grpc_addr.is_some() {
+            tracing::warn!("not there yet and without effect: --grpc-addr");
+        }
         configuration.telemetry.http = self.telemetry_addr.or(configuration.telemetry.http);
         let bound = Bound::new(&configuration).await?;
-        let origin = Origin { path, environment: door.environment.clone(), strict: self.strict };
+        let origin = Origin { path, environment: door.environment.clone(), strict: self.strict, listen };
         compose::serve(bound, configuration, around, Some(origin)).await
     }
 }
 
-fn stop_on_signals(tasks: &Tasks) -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let group = tasks.clone();
-    tasks.spawn_until_stop(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        group.stop();
-    });
-    Ok(())
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    web::socket_address(text).ok_or("is not host:port; write it as 127.0.0.1:5556 or :5556")
 }

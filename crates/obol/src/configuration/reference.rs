@@ -16,7 +16,7 @@ fn rehearse() -> BTreeMap<String, Kind> {
     let (faults, environment) = (Faults::rehearsal(), Environment::default());
     // Sections that are looked for before they are read, and an issuer, since without one nothing is opened.
     let text = "issuer: https://obol.example.com\nsealing: {}\ntokenExchange: {}\nadmin: {}\n";
-    let _ = read(text, Path::new("config.yaml"), &environment, &around, &faults);
+    let _ = read(text, Path::new("config.yaml"), &environment, &around, web::Instead::default(), &faults);
     stores::rehearse(&faults);
     connectors::rehearse(&faults, &context("https://obol.example.com".into(), &around));
     faults.known_keys().into_iter().map(|key| (key.pattern, key.kind)).collect()

@@ -1,7 +1,6 @@
 //! The audit log: one line per decision, written by a thread of its own in batches, so that no request waits for it.
 //! Nobody is let in while it is behind by more than its queue, and the process does not end before it is written.
 
-use std::fmt::Write as _;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -10,10 +9,11 @@ use std::time::Duration;
 
 use ambient::Observer;
 use provider::event::{Decision, Event};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::sync::oneshot;
 
-use super::logs::{Format, Logger};
+use super::lines;
+use super::logs::Logger;
 
 /// Takes events and lets a thread write them.
 pub(crate) struct Audit {
@@ -130,29 +130,13 @@ fn persist(to: &mut impl Write, mut rest: &[u8], failing: &AtomicBool) {
 }
 
 fn line(out: &mut String, event: &Event, logger: &Logger) {
-    let mut members = match event {
+    let members = match event {
         Event::Decision(decision) => decided(decision),
         Event::Keys(keys) => plain(keys.at, "INFO", "signing keys", &keys.what),
         Event::Reloaded(reloaded) => plain(reloaded.at, "INFO", "configuration", &reloaded.what),
         Event::Trouble(trouble) => plain(trouble.at, "ERROR", trouble.part, &trouble.what),
     };
-    members
-        .retain(|(name, value)| !value.is_null() && !logger.excluded.iter().any(|excluded| excluded == name));
-    match logger.format {
-        Format::Json => {
-            let object: Map<String, Value> =
-                members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-            let _ = writeln!(out, "{}", Value::Object(object));
-        }
-        Format::Text => {
-            // JSON strings are quoted and escaped: no claim can fake a line or a member.
-            let text = members.iter().map(|(name, value)| match value.as_str() {
-                Some(word) if !word.is_empty() && word.bytes().all(plain_byte) => format!("{name}={word}"),
-                _ => format!("{name}={value}"),
-            });
-            let _ = writeln!(out, "{}", text.collect::<Vec<_>>().join(" "));
-        }
-    }
+    lines::write(out, members, logger);
 }
 
 fn decided(decision: &Decision) -> Vec<(&'static str, Value)> {
@@ -207,10 +191,6 @@ fn plain(
         ("msg", Value::from(msg)),
         ("action", Value::from(what)),
     ]
-}
-
-const fn plain_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'/' | b'@')
 }
 
 /// Lines that may wait before requests are refused; about 30 MiB at worst.

@@ -54,3 +54,67 @@ async fn ready(known: &Known) -> Response {
 }
 
 const PATIENCE: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::Request;
+    use testkit::{Fault, Gate, Stage, Verb};
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::telemetry::{Audit, Logger};
+
+    fn probes(provider: &Arc<Provider>) -> Router {
+        let faults = config::Faults::new();
+        let root = config::Section::empty("logger");
+        let logger = Logger::read(root.fields(config::KeyStyle::Dex, &faults));
+        service(Arc::clone(provider), Metrics::new(Audit::start(&logger).unwrap()))
+    }
+
+    async fn ask(probes: &Router, path: &str) -> (u16, String) {
+        let answer = probes.clone().oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
+        let status = answer.status().as_u16();
+        let body = axum::body::to_bytes(answer.into_body(), 10_000).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_store_that_is_down_is_not_ready_and_recovers_without_a_restart() {
+        let stage = Stage::new().await;
+        let probes = probes(&stage.provider);
+        assert_eq!(ask(&probes, "/healthz/ready").await.0, 200);
+        stage.store.set_down(true);
+        for path in ["/healthz/ready", "/healthz"] {
+            let (status, body) = ask(&probes, path).await;
+            assert!(status == 503 && body.contains("as planned"), "{status} {body}");
+        }
+        assert_eq!(ask(&probes, "/healthz/live").await, (200, "ok".into()), "a restart would mend nothing");
+        stage.store.set_down(false);
+        assert_eq!(ask(&probes, "/healthz/ready").await.0, 200);
+    }
+
+    #[tokio::test]
+    async fn a_store_that_hangs_is_not_ready() {
+        let stage = Stage::new().await;
+        let (probes, gate) = (probes(&stage.provider), Gate::closed());
+        stage.store.plan(Verb::Get, Fault::HoldBefore(gate.clone()));
+        let asked = ask(&probes, "/healthz/ready");
+        let passes = async {
+            gate.reached().await;
+            stage.clock.advance(PATIENCE + Duration::from_secs(1));
+        };
+        let ((status, body), ()) = tokio::join!(asked, passes);
+        assert!(status == 503 && body.contains("in time"), "{status} {body}");
+        assert_eq!(ask(&probes, "/healthz/ready").await.0, 200);
+    }
+
+    #[tokio::test]
+    async fn without_signing_keys_it_is_not_ready() {
+        let stage = Stage::new().await;
+        let probes = probes(&stage.provider);
+        stage.provider.ring().install_signers(Vec::new(), &[]);
+        let (status, body) = ask(&probes, "/healthz/ready").await;
+        assert!(status == 503 && body.contains(r#""keys":{"healthy":false}"#), "{status} {body}");
+    }
+}

@@ -1,15 +1,18 @@
 //! The log: text for people, JSON for machines, on stderr.
 
+use ambient::SystemClock;
 use config::Fields;
 use tracing::level_filters::LevelFilter;
+
+use super::lines::Lines;
 
 /// `logger`
 #[derive(Debug, Clone)]
 pub(crate) struct Logger {
     level: LevelFilter,
     pub(super) format: Format,
-    /// Members of audit lines that are left out.
-    pub(super) excluded: Vec<String>,
+    /// Members of lines that are left out.
+    excluded: Vec<String>,
 }
 
 /// How a line looks.
@@ -24,7 +27,7 @@ impl Logger {
         let level: String = fields.or("level", String::from("info"));
         let parsed = parse_level(&level);
         if parsed.is_none() {
-            fields.missing("level", "write debug, info, warn or error");
+            fields.unfit("level", "write debug, info, warn or error");
         }
         let logger = Self {
             level: parsed.unwrap_or(LevelFilter::INFO),
@@ -46,12 +49,17 @@ impl Logger {
             tracing_subscriber::filter::Targets::new().with_default(LevelFilter::WARN),
             |filter, target| filter.with_target(*target, self.level),
         );
-        let registry = tracing_subscriber::registry().with(filter);
-        let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-        let _ = match self.format {
-            Format::Text => registry.with(layer.with_ansi(false)).try_init(),
-            Format::Json => registry.with(layer.json().flatten_event(true)).try_init(),
-        };
+        let lines = Lines { logger: self.clone(), clock: SystemClock::default() };
+        let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+    }
+
+    /// Whether machines read the log, so that every line of it must be an object.
+    pub(crate) fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    pub(super) fn excludes(&self, member: &str) -> bool {
+        self.excluded.iter().any(|excluded| excluded == member)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod audit;
 mod health;
+mod lines;
 mod logs;
 mod metrics;
 
@@ -25,12 +26,9 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) fn read(root: &mut Fields<'_>) -> Self {
         let mut fields = root.group("telemetry");
-        let http = fields.take("http").and_then(|field| {
+        let http = fields.take("http").filter(|field| !field.is_blank()).and_then(|field| {
             let text = String::read(&field)?;
-            let spelled = text
-                .strip_prefix(':')
-                .map_or_else(|| text.replace("localhost:", "127.0.0.1:"), |port| format!("0.0.0.0:{port}"));
-            let parsed = spelled.parse().ok();
+            let parsed = web::socket_address(&text);
             if parsed.is_none() {
                 field.error("is not host:port", "write it as 127.0.0.1:5558");
             }

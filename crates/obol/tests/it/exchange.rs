@@ -106,3 +106,17 @@ async fn what_is_wrong_is_one_line_that_shows_no_secret() {
     assert!(err(&nobody).contains("--issuer URL"));
     assert_eq!(world.exchanges(), 0);
 }
+
+#[test]
+fn what_cannot_be_reached_is_said_once() {
+    let token = tempfile::NamedTempFile::new().unwrap();
+    fs::write(token.path(), "a.b.c").unwrap();
+    let nobody = format!("https://127.0.0.1:{}/token", testkit::peers::free_port().unwrap());
+    let told = obol(&["exchange", "--token-endpoint", &nobody, "--client-id", "a", "--subject-token-file"])
+        .arg(token.path())
+        .output()
+        .unwrap();
+    assert_eq!((told.status.code(), out(&told)), (Some(1), ""));
+    let last = err(&told).lines().last().unwrap();
+    assert_eq!(last.matches("cannot be reached").count(), 1, "{last}");
+}

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod completions;
 #[cfg(test)]
+mod docs;
+#[cfg(test)]
 mod exchange;
 #[cfg(test)]
 mod get_token;

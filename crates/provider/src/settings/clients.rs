@@ -36,15 +36,15 @@ pub(super) fn read(root: &mut Fields<'_>, environment: &Environment) -> Clients 
 
 fn one(field: &Field<'_>, environment: &Environment) -> Option<Client> {
     let mut fields = field.group();
+    // What is written and cannot be had is a fault already.
+    let (id_written, secret_written) = (fields.has_text("idEnv"), fields.has_text("secretEnv"));
     let id: Option<String> = fields.direct_or_env("id", "idEnv", environment);
-    // One that is written and cannot be had is a fault already.
-    let secret_written = fields.is_written("secretEnv");
     let secret: Option<Secret<String>> = fields.direct_or_env("secret", "secretEnv", environment);
     let secret = secret.filter(|secret| !secret.expose().is_empty());
     let public: bool = fields.or_default("public");
     let id = id.filter(|id| !id.is_empty());
-    if id.is_none() {
-        fields.missing("id", "write id, or idEnv with the name of an environment variable");
+    if id.is_none() && !id_written {
+        fields.unfit("id", "write id, or idEnv with the name of an environment variable");
     }
     let name: Option<String> = fields.required("name");
     let client = Client {
@@ -60,10 +60,8 @@ fn one(field: &Field<'_>, environment: &Environment) -> Option<Client> {
         own_groups: own_groups(fields.group("clientCredentialsClaims")),
     };
     if secret.is_none() && !public && !secret_written {
-        fields.missing(
-            "secret",
-            "write secret or secretEnv, or public: true for a client that cannot keep one",
-        );
+        fields
+            .unfit("secret", "write secret or secretEnv, or public: true for a client that cannot keep one");
     }
     fields.unsupported(&[
         "logoURL",

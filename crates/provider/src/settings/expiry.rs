@@ -48,7 +48,7 @@ fn refresh(mut fields: Fields<'_>) -> RefreshRules {
     rules
 }
 
-/// Dex takes an empty string for "none".
+/// Dex takes an empty string for "none"; here that is no lifetime at all, not the default.
 fn span(fields: &mut Fields<'_>, key: &str) -> Duration {
     let empty = fields.take(key).map(|field| (field.string().is_some_and(|text| text.is_empty()), field));
     match empty {
@@ -60,7 +60,7 @@ fn span(fields: &mut Fields<'_>, key: &str) -> Duration {
 fn positive(fields: &mut Fields<'_>, key: &str, default: Duration) -> Duration {
     let span: Duration = fields.or(key, default);
     if span < Duration::from_secs(1) {
-        fields.missing(key, "write a duration of at least 1s");
+        fields.unfit(key, "write a duration of at least 1s");
         return default;
     }
     span

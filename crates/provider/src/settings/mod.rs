@@ -84,7 +84,7 @@ impl Issuer {
         let url: HttpUrl = root.required("issuer")?;
         let issuer = Self::new(url.as_str());
         if issuer.is_none() {
-            root.missing("issuer", "write the URL without query, fragment, user and password");
+            root.unfit("issuer", "write the URL without query, fragment, user and password");
         }
         issuer
     }

@@ -53,8 +53,7 @@ impl OAuth2 {
     pub(super) fn read(root: &mut Fields<'_>) -> Self {
         let mut fields = root.group("oauth2");
         let oauth2 = Self {
-            grant_types: fields
-                .optional("grantTypes")
+            grant_types: listed(&mut fields, "grantTypes")
                 .unwrap_or_else(|| DEFAULT_GRANTS.map(str::to_owned).to_vec()),
             response_types: response_types(&mut fields),
             skip_approval: fields.or_default("skipApprovalScreen"),
@@ -68,10 +67,15 @@ impl OAuth2 {
     }
 }
 
+/// A list, in which Dex takes no elements for no list.
+fn listed(fields: &mut Fields<'_>, key: &str) -> Option<Vec<String>> {
+    fields.optional(key).filter(|list: &Vec<String>| !list.is_empty())
+}
+
 fn response_types(fields: &mut Fields<'_>) -> Vec<String> {
-    let types: Vec<String> = fields.optional("responseTypes").unwrap_or_else(|| vec![String::from("code")]);
+    let types: Vec<String> = listed(fields, "responseTypes").unwrap_or_else(|| vec![String::from("code")]);
     for unknown in types.iter().filter(|kind| !RESPONSE_TYPES.contains(&kind.as_str())) {
-        fields.missing(
+        fields.unfit(
             "responseTypes",
             format!("{unknown:?} is no response type; known are {}", RESPONSE_TYPES.join(", ")),
         );
@@ -88,13 +92,13 @@ fn response_types(fields: &mut Fields<'_>) -> Vec<String> {
 fn pkce(mut fields: Fields<'_>) -> Pkce {
     let enforce: Option<bool> = fields.optional("enforce");
     let names: Vec<String> =
-        fields.optional("codeChallengeMethodsSupported").unwrap_or_else(|| vec![String::from("S256")]);
+        listed(&mut fields, "codeChallengeMethodsSupported").unwrap_or_else(|| vec![String::from("S256")]);
     let mut methods = Vec::new();
     for name in &names {
         match name.as_str() {
             "S256" => methods.push(Method::S256),
             "plain" => methods.push(Method::Plain),
-            other => fields.missing(
+            other => fields.unfit(
                 "codeChallengeMethodsSupported",
                 format!("{other:?} is no method; write S256 or plain"),
             ),

@@ -25,7 +25,7 @@ impl Signing {
         let section = fields.section("config").expanded(environment);
         fields.finish();
         if kind == Some("vault") {
-            root.missing("signer", "the vault signer is not there yet; write type: local");
+            root.unfit("signer", "the vault signer is not there yet; write type: local");
             return plain;
         }
         let mut local = section.fields(KeyStyle::Dex, root.faults());
@@ -36,7 +36,7 @@ impl Signing {
                 .unwrap_or(Alg::Rs256),
         };
         if signing.rotation < Duration::from_secs(60) {
-            local.missing("keysRotationPeriod", "write at least 1m");
+            local.unfit("keysRotationPeriod", "write at least 1m");
         }
         local.finish();
         signing

@@ -122,3 +122,14 @@ async fn the_connector_must_still_be_allowed() {
     stage.reload(CONFIG, vec![stage.upstream.opened("up", &[])]);
     assert!(stage.token(Some(&app()), &redeem(&code)).await.is_ok(), "nothing was spent");
 }
+
+#[tokio::test]
+async fn codes_live_as_long_as_configured() {
+    let config = format!("{CONFIG}expiry: {{authCodes: 10m}}\n");
+    let stage = Stage::with(&config, |up| vec![up.opened("up", &[])]).await;
+    let (good, late) = (stage.sign_in("app", "openid").await, stage.sign_in("app", "openid").await);
+    stage.clock.advance(Duration::from_secs(599));
+    stage.granted(&redeem(&good)).await;
+    stage.clock.advance(Duration::from_secs(1));
+    assert_eq!(stage.refused(&redeem(&late)).await, ("invalid_grant", "the code has expired".into()));
+}

@@ -17,6 +17,10 @@ use token::Alg;
 const KEYS: Kind = Kind("keys");
 
 fn keeper(store: &Arc<MemoryStore>, clock: &FakeClock, material: u8) -> Keeper {
+    keeper_of(CONFIG, store, clock, material)
+}
+
+fn keeper_of(config: &str, store: &Arc<MemoryStore>, clock: &FakeClock, material: u8) -> Keeper {
     let around = Around {
         clock: Arc::new(clock.clone()),
         random: Arc::new(SystemRandom),
@@ -25,7 +29,7 @@ fn keeper(store: &Arc<MemoryStore>, clock: &FakeClock, material: u8) -> Keeper {
     };
     let sealing = Sealing::from_material(&Secret::new(vec![material; 32]), "records").unwrap();
     let records = Records::new(Arc::clone(store) as Arc<dyn Store>, sealing, Arc::clone(&around.random));
-    Keeper::new(records, &settings(CONFIG), around).unwrap()
+    Keeper::new(records, &settings(config), around).unwrap()
 }
 
 /// The key ids of the JWKS.
@@ -76,6 +80,28 @@ async fn dex_p17_a_key_is_published_before_it_signs() {
         !published(&one).iter().any(|kid| first.contains(kid)),
         "and are gone when no token of theirs lives"
     );
+}
+
+/// The next keys are in the JWKS twelve minutes before they sign, so that tells how long the first ones do.
+#[tokio::test]
+async fn keys_sign_as_long_as_configured() {
+    let signer = "signer: {type: local, config: {keysRotationPeriod: 6h, algorithm: ES256}}\n";
+    for (config, hours) in [
+        (CONFIG.replace("keysRotationPeriod: 6h", "keysRotationPeriod: 2h"), 2),
+        (CONFIG.replace(signer, "expiry: {signingKeys: 3h}\n"), 3),
+        (CONFIG.replace(signer, ""), 6),
+        (CONFIG.replace(signer, &format!("{signer}expiry: {{signingKeys: 1h}}\n")), 6),
+    ] {
+        let (store, clock) = (MemoryStore::open(), FakeClock::default());
+        let keeper = keeper_of(&config, &store, &clock, 1);
+        keeper.load().await.unwrap();
+        clock.advance(Duration::from_secs(hours * 3600 - 721));
+        keeper.load().await.unwrap();
+        assert_eq!(published(&keeper).len(), 2, "{hours} hours");
+        clock.advance(Duration::from_secs(1));
+        keeper.load().await.unwrap();
+        assert_eq!(published(&keeper).len(), 4, "{hours} hours");
+    }
 }
 
 /// What runs in the background hears of it through the store.

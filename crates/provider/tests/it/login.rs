@@ -358,3 +358,61 @@ async fn attack_25_of_the_attempts_of_one_browser_few_stay() {
     let back = format!("state={}&code=good", name.strip_prefix("obol_attempt_").unwrap());
     stage.callback(&back, Some(&format!("{name}={value}"))).await.unwrap();
 }
+
+#[tokio::test]
+async fn pkce_is_enforced_as_configured() {
+    let bare =
+        |client: &str| authorization(client, "openid").split("&code_challenge").next().unwrap().to_owned();
+    for (pkce, of_app, of_native) in
+        [("", false, true), ("enforce: true", true, true), ("enforce: false", false, false)]
+    {
+        let config = CONFIG.replace("oauth2:", &format!("oauth2:\n  pkce: {{{pkce}}}"));
+        let stage = Stage::with(&config, |up| vec![up.opened("up", &[])]).await;
+        for (client, demanded) in [("app", of_app), ("native", of_native)] {
+            let begun = begin(&stage, &bare(client)).await;
+            assert_eq!(begun.is_err(), demanded, "{pkce}: {client}");
+            if demanded {
+                assert!(back(begun).contains("error=invalid_request"), "{pkce}: {client}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_connector_is_gone_to_at_once_unless_the_choice_is_always_shown() {
+    let request = authorization("app", "openid");
+    let stage = Stage::new().await;
+    assert!(location(&authorize(&stage, &request).unwrap()).starts_with("/dex/auth/up?"));
+    let config = CONFIG.replace("oauth2:", "oauth2:\n  alwaysShowLoginScreen: true");
+    let stage = Stage::with(&config, |up| vec![up.opened("up", &[])]).await;
+    let Answer::Choose(choices) = authorize(&stage, &request).unwrap().answer else { panic!("no choice") };
+    assert_eq!(choices.len(), 1);
+}
+
+#[tokio::test]
+async fn response_types_are_those_that_are_listed_and_served() {
+    let request = authorization("app", "openid");
+    for (listed, named) in [("[code]", vec!["code"]), ("[token, code]", vec!["code"]), ("[id_token]", vec![])]
+    {
+        let config = CONFIG.replace("oauth2:", &format!("oauth2:\n  responseTypes: {listed}"));
+        let stage = Stage::with(&config, |up| vec![up.opened("up", &[])]).await;
+        assert_eq!(stage.provider.metadata().response_types_supported, named, "{listed}");
+        let begun = begin(&stage, &request).await;
+        assert_eq!(begun.is_ok(), named == ["code"], "{listed}");
+        let implicit = request.replace("response_type=code", "response_type=id_token");
+        assert!(back(begin(&stage, &implicit).await).contains("error=unsupported_response_type"), "{listed}");
+    }
+}
+
+#[tokio::test]
+async fn a_return_address_must_be_registered() {
+    let stage = Stage::new().await;
+    let request = authorization("app", "openid");
+    assert!(begin(&stage, &request).await.is_ok());
+    let elsewhere = request.replace("app.example/cb", "app.example/cb2");
+    assert_eq!(page(begin(&stage, &elsewhere).await), 400);
+    let config =
+        CONFIG.replacen("'https://app.example/cb'", "'https://app.example/cb', 'https://app.example/cb2'", 1);
+    stage.reload(&config, vec![stage.upstream.opened("up", &[])]);
+    assert!(begin(&stage, &elsewhere).await.is_ok());
+}

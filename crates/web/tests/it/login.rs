@@ -127,3 +127,14 @@ async fn bad_requests_are_pages_or_go_back() {
     assert_eq!(by_post.status, 303, "{}", by_post.body);
     assert!(by_post.headers.get("set-cookie").is_none());
 }
+
+#[tokio::test]
+async fn frontend_issuer_is_the_title_of_every_page() {
+    let named = site(&format!("{CONFIG}frontend: {{issuer: Example & Sons}}\n")).await;
+    let choose = named.get(&format!("/dex/auth?{}", authorization("app", "openid"))).await;
+    let error = named.get("/dex/auth?client_id=nobody").await;
+    for page in [&choose, &error, &named.get("/dex").await] {
+        assert!(page.body.contains("Example &amp; Sons</title>"), "{}", page.body);
+    }
+    assert!(site(CONFIG).await.get("/dex").await.body.contains("Obol</title>"));
+}

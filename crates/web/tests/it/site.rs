@@ -35,7 +35,10 @@ impl Site {
 
     pub(crate) fn on(stage: Stage, config: &str) -> Self {
         let faults = Faults::new();
-        let settings = Settings::read(&mut stage::section(config).fields(KeyStyle::Dex, &faults));
+        let settings = Settings::read(
+            &mut stage::section(config).fields(KeyStyle::Dex, &faults),
+            web::Instead::default(),
+        );
         assert!(!faults.has_errors(), "{faults}");
         let prefix = stage.provider.living().settings.issuer.path().to_owned();
         let pages = Pages::new(settings.frontend.issuer.as_deref(), &prefix).unwrap();

@@ -92,6 +92,9 @@ async fn a_login_goes_there_and_back() {
     assert_eq!((form["grant_type"].as_str(), form["code"].as_str()), ("authorization_code", "c+1"));
     assert_eq!(form["redirect_uri"], "https://obol.example/dex/callback");
     assert!(!form.contains_key("client_secret"), "it is in the header");
+    let other = self::site(client(&json!({"promptType": "login"}))).await;
+    let offline = Hints { offline: true, groups: false };
+    assert_eq!(depart(&other, offline).await.query["prompt"], "login");
     let plain = depart(&site, Hints::default()).await;
     assert!(!plain.query.contains_key("prompt") && !plain.query.contains_key("access_type"));
     assert_ne!(plain.query["nonce"], way.query["nonce"]);

@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::admin::EXPLAIN;
 use crate::cli::Usage;
-use crate::configuration::{self, Surroundings};
+use crate::configuration::{self, Reading, Surroundings};
 use crate::door::Door;
 use crate::terminal;
 
@@ -118,7 +118,7 @@ impl Args {
             tasks: Tasks::default(),
         };
         let now = around.clock.now();
-        let configuration = configuration::load(path, &door.environment, &around, false)?;
+        let configuration = configuration::load(path, &door.environment, &around, Reading::default())?;
         let living = Living::on_paper(configuration.provider, configuration.connectors);
         let subject = match (token, claims) {
             (Some(token), _) => Subject::Token(token),

@@ -147,7 +147,8 @@ fn follow_certificate(args: &Args, clock: &Arc<dyn Clock>, tasks: &Tasks) -> any
     let pair = files.read()?;
     let tls = Arc::new(ServerTls::new(&pair, Versions::default())?);
     let log: Arc<dyn Observer<inbound::Event>> = Arc::new(Log);
-    tasks.spawn_until_stop(Arc::clone(&tls).follow(files, pair, Arc::clone(clock), log));
+    let hangups = crate::signals::hangups(tasks)?;
+    tasks.spawn_until_stop(Arc::clone(&tls).follow(files, pair, Arc::clone(clock), hangups, log));
     Ok(tls)
 }
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 use testkit::peers::{ApiServer, ApiServerOptions, Kubectl, OpenIdConnect, until};
 
-use super::{Page, Place, Provider, binary};
+use super::{Page, Place, Provider, binary, first_of};
 
 struct Mesh {
     provider: Provider,
@@ -51,6 +51,19 @@ impl Mesh {
             .with("HOME", self.provider.folder.path().to_str().unwrap())
     }
 
+    /// The plugin as the page's kubeconfig configures it.
+    fn documented_plugin(&self, token_file: &std::path::Path) -> serde_json::Value {
+        let page = Page::open("authmesh.md")
+            .with("https://obol.example.com", &self.provider.issuer)
+            .with("/var/run/secrets/obol/token", token_file.display())
+            .with("/etc/obol/ca.pem", self.provider.ca_file.display());
+        let mut exec = first_of(&page.block("yaml", "users:"), "users")["user"]["exec"].clone();
+        assert_eq!(exec["command"], "obol");
+        exec["command"] = json!(binary());
+        exec
+    }
+
+    /// The same for another connector.
     fn plugin(&self, token_file: &std::path::Path, connector: &str) -> serde_json::Value {
         json!({
             "apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never", "command": binary(),
@@ -67,7 +80,7 @@ impl Mesh {
 async fn a_service_account_of_one_cluster_reaches_another() {
     let mesh = Mesh::start().await;
     let token = mesh.first.service_account_token("build", "robot", &mesh.provider.issuer).await.unwrap();
-    let robot = mesh.kubectl("robot", &mesh.plugin(&mesh.provider.file("robot.token", &token), "cluster-1"));
+    let robot = mesh.kubectl("robot", &mesh.documented_plugin(&mesh.provider.file("robot.token", &token)));
     // The API server fetches the issuer's keys some seconds after it is ready.
     let listed = until("kubectl lists by exchange", async || {
         let said = robot.run(&["get", "namespaces", "-o", "name"]).await.map_err(|e| e.to_string())?;

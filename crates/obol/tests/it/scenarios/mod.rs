@@ -4,6 +4,7 @@
 mod argo_cd;
 mod authmesh;
 mod gitlab_and_spiffe;
+mod service_account_issuer;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 use testkit::TestCa;
-use testkit::peers::{Process, free_port};
+use testkit::peers::{Process, free_port, until};
 
 use crate::run::obol;
 
@@ -46,6 +47,16 @@ impl Page {
         let block = blocks.into_iter().find(|block| block.contains(mark)).expect("the page has such a block");
         self.names.iter().fold(block.to_owned(), |text, (example, real)| text.replace(example, real))
     }
+}
+
+/// What stands in the first element of a YAML list: pages show kubeconfigs in YAML, kubectl's tests speak JSON.
+pub(super) fn first_of(yaml: &str, list: &str) -> serde_json::Value {
+    let faults = config::Faults::new();
+    let root = config::parse(yaml, &faults).expect("YAML");
+    let mut fields = root.fields(config::KeyStyle::Ours, &faults);
+    let value: serde_json::Value = fields.required(list).expect("the list");
+    fields.finish();
+    value[0].clone()
 }
 
 /// `obol serve` with a page's configuration, over HTTPS with a CA of its own.
@@ -90,6 +101,15 @@ impl Provider {
         path
     }
 
+    /// What the provider printed once all marks are in it: audit lines are written behind the answers.
+    pub(super) async fn log_with(&self, marks: &[&str]) -> String {
+        let found = until("the log holds what is looked for", async || {
+            let log = self.log();
+            if marks.iter().all(|mark| log.contains(mark)) { Ok(log) } else { Err(log) }
+        });
+        found.await.unwrap()
+    }
+
     /// What the provider printed.
     pub(super) fn log(&self) -> String {
         self.process.log()
@@ -106,7 +126,7 @@ pub(super) struct Place {
     pub(super) issuer: String,
     pub(super) ca_file: PathBuf,
     ca: TestCa,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Place {
@@ -115,7 +135,14 @@ impl Place {
         let ca_file = folder.path().join("ca.pem");
         fs::write(&ca_file, ca.pem()).unwrap();
         let issuer = format!("https://127.0.0.1:{}", free_port().unwrap());
-        Self { issuer, ca_file, ca, _folder: folder }
+        Self { issuer, ca_file, ca, folder }
+    }
+
+    /// Writes a file that the configuration names.
+    pub(super) fn file(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        fs::write(&path, content).unwrap();
+        path
     }
 }
 

@@ -1,8 +1,8 @@
 //! `web` and `telemetry`: where it listens, and what every answer carries.
 
-use super::{Plan, Wire};
+use super::{Plan, Wire, signal};
 use testkit::TestCa;
-use testkit::peers::free_port;
+use testkit::peers::{free_port, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn web_http_serves_below_the_path_of_the_issuer() {
@@ -41,6 +41,27 @@ async fn web_https_serves_with_the_configured_pair() {
     assert_eq!(old.get("/healthz").unwrap().status, 200);
     let stranger = Wire::tls(serving.plan.port, TestCa::new().pem());
     assert!(stranger.get("/healthz").is_none(), "an authority that signed nothing was believed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn web_https_takes_over_a_new_pair_at_a_hangup() {
+    let (plan, config, ca) = over_tls("");
+    let serving = plan.serve_on(&config, Some(ca.pem())).await;
+    let next = TestCa::new();
+    let leaf = next.leaf(&[]);
+    let renewed = Wire::tls(serving.plan.port, next.pem());
+    serving.plan.file("tls.key", "no key");
+    signal(&serving.process, "HUP");
+    serving.log_with("the last good one stays").await;
+    serving.still_serves();
+    serving.plan.file("tls.crt", &leaf.cert_pem);
+    serving.plan.file("tls.key", &leaf.key_pem);
+    signal(&serving.process, "HUP");
+    let shown = async || renewed.get("/healthz").map(|_| ()).ok_or_else(|| serving.process.log());
+    until("the new certificate is shown", shown).await.unwrap();
+    // A new client: one that was there before resumes its session and asks for no certificate.
+    let old = Wire::tls(serving.plan.port, ca.pem());
+    assert!(old.get("/healthz").is_none(), "the old one is not shown any more");
 }
 
 #[tokio::test(flavor = "multi_thread")]

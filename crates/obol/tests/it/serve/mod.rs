@@ -169,7 +169,13 @@ impl Serving {
 
 /// SIGTERM.
 pub(super) fn terminate(process: &Process) {
-    let sent =
-        std::process::Command::new("/bin/sh").args(["-c", &format!("kill -TERM {}", process.id())]).status();
+    signal(process, "TERM");
+}
+
+/// Any signal.
+pub(super) fn signal(process: &Process, name: &str) {
+    let sent = std::process::Command::new("/bin/sh")
+        .args(["-c", &format!("kill -{name} {}", process.id())])
+        .status();
     assert!(sent.unwrap().success());
 }

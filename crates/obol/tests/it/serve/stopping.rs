@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 
-use super::{Plan, terminate, wire};
+use super::{Plan, signal, terminate, wire};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_under_way_is_answered_before_the_end() {
@@ -30,4 +30,14 @@ async fn a_request_under_way_is_answered_before_the_end() {
     let status = serving.process.ended().await.unwrap();
     assert!(status.success(), "{status}");
     assert!(serving.process.log().contains("outcome=allow"), "the audit line of the last request is lost");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hangup_ends_nothing() {
+    let plan = Plan::new();
+    let config = plan.usual("");
+    let mut serving = plan.serve(&config).await;
+    signal(&serving.process, "HUP");
+    serving.still_serves();
+    serving.stop().await;
 }

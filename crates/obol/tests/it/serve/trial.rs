@@ -1,6 +1,5 @@
 //! `obol serve --dev`: what it prints is copy-and-paste.
 
-use std::path::Path;
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
@@ -36,9 +35,8 @@ impl Trial {
 
     /// Runs a command as it stands, in another terminal.
     fn run(&self, line: &str) -> Output {
-        let binaries = Path::new(env!("CARGO_BIN_EXE_obol")).parent().unwrap();
-        let path = format!("{}:/usr/local/bin:/usr/bin:/bin", binaries.display());
         let mut shell = Command::new("/bin/sh");
+        let path = "/usr/local/bin:/usr/bin:/bin";
         shell.args(["-c", line]).env_clear().env("PATH", path).env("HOME", self.folder.path());
         shell.output().unwrap()
     }
@@ -55,7 +53,8 @@ impl Trial {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_printed_exchange_works_and_nothing_stays_behind() {
     let trial = Trial::start().await;
-    let commands = trial.commands("obol ");
+    // It was started with no search path, so that its name alone would not do.
+    let commands = trial.commands(env!("CARGO_BIN_EXE_obol"));
     assert_eq!(commands.len(), 1, "{}", trial.process.log());
     let told = trial.run(&commands[0]);
     assert!(told.status.success(), "{}", err(&told));
