@@ -19,6 +19,8 @@ pub(crate) enum Kind {
     Ident(String),
     /// `operand.field`
     Select(Box<Expr>, String),
+    /// `operand.?field`
+    SelectMaybe(Box<Expr>, String),
     /// `has(operand.field)`
     Has(Box<Expr>, String),
     /// A function, or an operator under CEL's name for it; the receiver of `a.f(b)` comes apart from the arguments.
@@ -27,6 +29,10 @@ pub(crate) enum Kind {
         receiver: Option<Box<Expr>>,
         args: Vec<Expr>,
     },
+    /// A macro that gives names to items.
+    Loop(Box<Loop>),
+    /// `cel.bind(name, value, body)`
+    Bind(String, Box<[Expr; 2]>),
     /// All operands of a chain, side by side: a long chain is not a high tree.
     And(Vec<Expr>),
     Or(Vec<Expr>),
@@ -34,6 +40,35 @@ pub(crate) enum Kind {
     If(Box<[Expr; 3]>),
     List(Vec<Expr>),
     Map(Vec<(Expr, Expr)>),
+    /// `?x` within a list or map: left out if it is none.
+    Maybe(Box<Expr>),
+}
+
+/// `range.form(names…, parts…)`
+#[derive(Debug)]
+pub(crate) struct Loop {
+    pub(crate) form: Form,
+    pub(crate) range: Expr,
+    /// One or two.
+    pub(crate) names: Vec<String>,
+    /// The filter, if two, and the body.
+    pub(crate) parts: Vec<Expr>,
+}
+
+/// What a loop makes of its body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    All,
+    Exists,
+    ExistsOne,
+    /// Of a list, or of the keys of a map: `map` and `transformList`.
+    Collect,
+    Filter,
+    TransformMap,
+    TransformMapEntry,
+    SortBy,
+    OptMap,
+    OptFlatMap,
 }
 
 /// A value written out.
@@ -42,8 +77,11 @@ pub(crate) enum Literal {
     Null,
     Bool(bool),
     Int(i64),
+    Uint(u64),
     Double(f64),
     Str(String),
+    Bytes(Vec<u8>),
+    Type(&'static str),
 }
 
 impl Expr {
@@ -81,6 +119,24 @@ impl Expr {
             }
         }
     }
+
+    /// `a.b.c` as it is written, if it is nothing but that.
+    pub(crate) fn dotted(&self) -> Option<String> {
+        match &self.kind {
+            Kind::Ident(name) => Some(name.clone()),
+            Kind::Select(operand, field) => operand.dotted().map(|name| format!("{name}.{field}")),
+            _ => None,
+        }
+    }
+
+    /// The name that a path begins with.
+    pub(crate) fn root(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Ident(name) => Some(name),
+            Kind::Select(operand, _) => operand.root(),
+            _ => None,
+        }
+    }
 }
 
 impl Kind {
@@ -88,8 +144,13 @@ impl Kind {
     pub(crate) fn children(&self) -> Box<dyn Iterator<Item = &Expr> + '_> {
         match self {
             Self::Literal(_) | Self::Ident(_) => Box::new(std::iter::empty()),
-            Self::Select(operand, _) | Self::Has(operand, _) => Box::new(std::iter::once(operand.as_ref())),
+            Self::Select(operand, _)
+            | Self::SelectMaybe(operand, _)
+            | Self::Has(operand, _)
+            | Self::Maybe(operand) => Box::new(std::iter::once(operand.as_ref())),
             Self::Call { receiver, args, .. } => Box::new(receiver.as_deref().into_iter().chain(args)),
+            Self::Loop(parts) => Box::new(std::iter::once(&parts.range).chain(&parts.parts)),
+            Self::Bind(_, parts) => Box::new(parts.iter()),
             Self::And(all) | Self::Or(all) | Self::List(all) => Box::new(all.iter()),
             Self::If(parts) => Box::new(parts.iter()),
             Self::Map(entries) => Box::new(entries.iter().flat_map(|(key, value)| [key, value])),

@@ -1,7 +1,10 @@
 //! What can be known of an expression without running it. The policy's index rests on `conjuncts`, so each must be
 //! implied by the whole being true.
 
+use std::collections::BTreeSet;
+
 use crate::ast::{Expr, Kind, Literal};
+use crate::types::Env;
 
 /// `path == "value"` must hold for the program to be true.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +27,8 @@ pub struct Search {
 
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
+    /// Of the environment: any other name is that of a type or of a function's family.
+    variables: BTreeSet<String>,
     pub(crate) searches: Vec<Search>,
     pub(crate) conjuncts: Vec<Conjunct>,
     pub(crate) reads: Vec<Vec<String>>,
@@ -31,10 +36,11 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    pub(crate) fn of(expr: &Expr) -> Self {
-        let mut facts = Self::default();
+    pub(crate) fn of(expr: &Expr, env: &Env) -> Self {
+        let variables = env.names().map(str::to_owned).collect();
+        let mut facts = Self { variables, ..Self::default() };
         facts.conjoin(expr);
-        facts.walk(expr);
+        facts.walk(expr, &mut Vec::new());
         facts.reads.sort();
         facts.reads.dedup();
         facts.literals.sort();
@@ -58,17 +64,27 @@ impl Facts {
         }
     }
 
-    fn walk(&mut self, expr: &Expr) {
+    /// `named`: names that macros around the node gave; a path that begins with one is none of the claims'.
+    fn walk<'e>(&mut self, expr: &'e Expr, named: &mut Vec<&'e str>) {
         if let Some(path) = expr.path() {
-            self.reads.push(owned(&path));
+            self.read(&path, named);
             return;
         }
         match &expr.kind {
             Kind::Literal(Literal::Str(text)) => self.literals.push(text.clone()),
-            Kind::Has(operand, field) => {
+            Kind::Has(operand, field) | Kind::SelectMaybe(operand, field) => {
                 if let Some(mut path) = operand.path() {
                     path.push(field);
-                    self.reads.push(owned(&path));
+                    self.read(&path, named);
+                    return;
+                }
+            }
+            Kind::Call { name, receiver: None, args } if name == "_[?_]" => {
+                if let [operand, key] = args.as_slice()
+                    && let (Some(mut path), Some(key)) = (operand.path(), key.as_text())
+                {
+                    path.push(key);
+                    self.read(&path, named);
                     return;
                 }
             }
@@ -77,9 +93,39 @@ impl Facts {
                     self.searches.push(Search { function: name.clone(), literal: literal.to_owned() });
                 }
             }
+            Kind::Loop(parts) => {
+                self.walk(&parts.range, named);
+                self.within(parts.names.iter().map(String::as_str), &parts.parts, named);
+                return;
+            }
+            Kind::Bind(name, parts) => {
+                let [value, body] = parts.as_ref();
+                self.walk(value, named);
+                self.within(std::iter::once(name.as_str()), std::slice::from_ref(body), named);
+                return;
+            }
             _ => {}
         }
-        expr.kind.children().for_each(|child| self.walk(child));
+        expr.kind.children().for_each(|child| self.walk(child, named));
+    }
+
+    fn within<'e>(
+        &mut self,
+        names: impl Iterator<Item = &'e str>,
+        parts: &'e [Expr],
+        named: &mut Vec<&'e str>,
+    ) {
+        let around = named.len();
+        named.extend(names);
+        parts.iter().for_each(|part| self.walk(part, named));
+        named.truncate(around);
+    }
+
+    fn read(&mut self, path: &[&str], named: &[&str]) {
+        let known = path.first().is_some_and(|root| named.contains(root) || !self.variables.contains(*root));
+        if !known {
+            self.reads.push(owned(path));
+        }
     }
 }
 

@@ -15,8 +15,10 @@ pub(crate) enum Lexeme {
     Ident(String),
     /// The digits' value; a minus sign belongs to the parser, which knows the range.
     Int(u64),
+    Uint(u64),
     Double(f64),
     Str(String),
+    Bytes(Vec<u8>),
     /// An operator or bracket, one of [`SIGNS`].
     Sign(&'static str),
     End,
@@ -34,7 +36,7 @@ pub(crate) fn lex(source: &str) -> Result<Vec<Token>, Complaint> {
             return Ok(tokens);
         };
         let (kind, length) = if let Some(found) = quoted::read(rest, at)? {
-            (Lexeme::Str(found.text), found.length)
+            (found.lexeme, found.length)
         } else if first.is_ascii_alphabetic() || first == '_' {
             let word = span(rest, |c| c.is_ascii_alphanumeric() || c == '_');
             (Lexeme::Ident(word.to_owned()), word.len())
@@ -52,8 +54,9 @@ impl std::fmt::Display for Lexeme {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Ident(name) => write!(f, "`{name}`"),
-            Self::Int(_) | Self::Double(_) => f.write_str("a number"),
+            Self::Int(_) | Self::Uint(_) | Self::Double(_) => f.write_str("a number"),
             Self::Str(_) => f.write_str("a string"),
+            Self::Bytes(_) => f.write_str("bytes"),
             Self::Sign(sign) => write!(f, "`{sign}`"),
             Self::End => f.write_str("the end of the expression"),
         }
@@ -105,23 +108,19 @@ fn number(rest: &str, at: usize) -> Result<(Lexeme, usize), Complaint> {
             whole = false;
         }
     }
-    match after(length).chars().next() {
-        Some('u' | 'U') => {
-            return Err(Complaint::new(at, "unsigned integers are not supported yet")
-                .hint("JSON's integers are ints: leave the `u` out"));
-        }
-        Some(c) if c.is_alphanumeric() || c == '_' => {
-            return Err(Complaint::new(at + length, format!("`{c}` directly after a number")));
-        }
-        _ => {}
+    let unsigned = whole && after(length).starts_with(['u', 'U']);
+    let end = length + usize::from(unsigned);
+    if let Some(c) = after(end).chars().next().filter(|c| c.is_alphanumeric() || *c == '_') {
+        return Err(Complaint::new(at + end, format!("`{c}` directly after a number")));
     }
     let text = rest.get(..length).unwrap_or_default();
+    let integer = if unsigned { Lexeme::Uint } else { Lexeme::Int };
     let value = match (hex, whole) {
-        (Some(_), _) => u64::from_str_radix(text.get(2..).unwrap_or_default(), 16).ok().map(Lexeme::Int),
-        (None, true) => text.parse().ok().map(Lexeme::Int),
+        (Some(_), _) => u64::from_str_radix(text.get(2..).unwrap_or_default(), 16).ok().map(integer),
+        (None, true) => text.parse().ok().map(integer),
         (None, false) => text.parse().ok().filter(|d: &f64| d.is_finite()).map(Lexeme::Double),
     };
-    value.map(|kind| (kind, length)).ok_or_else(|| Complaint::new(at, "the number is malformed or too large"))
+    value.map(|kind| (kind, end)).ok_or_else(|| Complaint::new(at, "the number is malformed or too large"))
 }
 
 fn exponent(text: &str) -> Option<usize> {
@@ -169,6 +168,9 @@ mod tests {
             ("0x1F", Lexeme::Int(31)),
             ("9223372036854775808", Lexeme::Int(1 << 63)),
             ("1.5", Lexeme::Double(1.5)),
+            ("1u", Lexeme::Uint(1)),
+            ("0x1FU", Lexeme::Uint(31)),
+            ("18446744073709551615u", Lexeme::Uint(u64::MAX)),
             (".5", Lexeme::Double(0.5)),
             ("1e3", Lexeme::Double(1000.0)),
             ("1.5E-1", Lexeme::Double(0.15)),
@@ -176,7 +178,8 @@ mod tests {
             assert_eq!(kinds(source), [want], "{source}");
         }
         assert_eq!(kinds("1.a"), [Lexeme::Int(1), Lexeme::Sign("."), Lexeme::Ident("a".into())]);
-        for bad in ["1u", "0x", "0xg", "1a", "1e", "1e999", "99999999999999999999", "1_000", "1.5.", "0x1u"] {
+        for bad in ["1.5u", "0x", "0xg", "1a", "1e", "1e999", "99999999999999999999", "1_000", "1.5.", "1ux"]
+        {
             assert_eq!(lex(bad).is_err(), bad != "1.5.", "{bad}");
         }
     }

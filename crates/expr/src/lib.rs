@@ -1,16 +1,9 @@
 //! CEL: parsed, checked, metered. Policies and Kubernetes' AuthenticationConfiguration rest on it.
 //!
-//! This is a true subset of the Common Expression Language as Kubernetes runs it; what it does not know yet is refused
-//! at load, never misread. It knows:
-//! - literals: null, bool, int (decimal, hex), double, strings (`'`, `"`, triple, raw, escapes), lists, maps; comments;
-//! - variables of an [`Env`], fields `a.b`, indexes `a["b"]`, `list[0]`, `has(a.b)`;
-//! - `! - * / % + == != < <= > >= in && || ?:`; `&&` and `||` hold whatever went wrong on their other side;
-//! - `size`, `dyn`, `string`, `int`, `double`, `bool`; of strings `contains startsWith endsWith matches lowerAscii
-//!   upperAscii trim charAt indexOf lastIndexOf substring replace split`, of lists `join`.
-//!
-//! It does not know yet: macros other than `has`, optionals, bytes, uint, timestamps, durations, `type`, and Kubernetes'
-//! further libraries. Stricter than the Go implementation: `matches` takes its pattern as a literal; `!!x` and `--x` are
-//! refused; ints and doubles are compared exactly.
+//! This is the Common Expression Language as Kubernetes runs it, and what Kubernetes leaves out of it besides (`math`,
+//! `cel.bind`, `base64`), which [`Env::only_kubernetes`] refuses. What is not known is refused at load, never misread.
+//! docs/cel.md lists every function and every difference from the Go implementation; tests hold it to that. Left out are
+//! protobuf's messages and Kubernetes' authorizer.
 //!
 //! Claims are read where they lie. Every list has an end, every tree a height, every evaluation a [`Budget`].
 
@@ -19,11 +12,17 @@ mod budget;
 mod check;
 mod eval;
 mod fault;
+mod foreign;
 mod functions;
 mod inspect;
 mod lex;
+mod macros;
 mod parse;
 mod quoted;
+#[cfg(test)]
+mod reference;
+mod shape;
+mod time;
 mod types;
 mod value;
 
@@ -32,8 +31,10 @@ use std::borrow::Cow;
 pub use budget::Budget;
 pub use eval::{EvalError, Problem, Vars};
 pub use fault::Fault;
+pub use foreign::Foreign;
 pub use inspect::{Conjunct, Search};
-pub use types::{Env, Record, Type};
+pub use time::Timestamp;
+pub use types::{Env, ForeignType, Record, Type};
 pub use value::{List, Map, Value};
 
 use check::Node;
@@ -75,7 +76,7 @@ impl Program {
             let tree = parse::parse(source)?;
             let (plan, result) = check::check(&tree, env)?;
             want.accept(&result, tree.at)?;
-            let facts = inspect::Facts::of(&tree);
+            let facts = inspect::Facts::of(&tree, env);
             Ok(Self { source: source.to_owned(), plan, result, want, facts })
         };
         checked().map_err(|complaint: Complaint| complaint.into_fault(source))

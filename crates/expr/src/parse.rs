@@ -3,6 +3,7 @@
 use crate::ast::{Expr, Kind, Literal, MAX_HEIGHT};
 use crate::fault::Complaint;
 use crate::lex::{Lexeme, Token, lex};
+use crate::macros;
 
 /// Reads a whole expression.
 pub(crate) fn parse(source: &str) -> Result<Expr, Complaint> {
@@ -139,22 +140,25 @@ impl Parser {
         INFIX.iter().find(|(written, ..)| *written == sign).map(|(_, name, strength)| (*name, *strength))
     }
 
+    /// `!` and `-`; a pair of them leaves its operand as it is.
     fn unary(&mut self) -> Parsed {
         let at = self.at();
         let sign = match self.peek() {
             Lexeme::Sign(sign @ ("!" | "-")) => *sign,
             _ => return self.member(),
         };
-        self.take();
-        if let Lexeme::Sign(second @ ("!" | "-")) = self.peek() {
-            let complaint = Complaint::new(self.at(), format!("`{second}` directly after `{sign}`"));
-            return Err(complaint.hint("leave both out or use parentheses"));
+        let mut odd = false;
+        while self.take_sign(sign) {
+            odd = !odd;
         }
-        if sign == "-" && matches!(self.peek(), Lexeme::Int(_) | Lexeme::Double(_)) {
+        if sign == "-" && odd && matches!(self.peek(), Lexeme::Int(_) | Lexeme::Double(_)) {
             let number = self.number(true)?;
             return self.postfix(number);
         }
         let operand = self.member()?;
+        if !odd {
+            return Ok(operand);
+        }
         Self::call(if sign == "!" { "!_" } else { "-_" }, at, vec![operand])
     }
 
@@ -169,12 +173,10 @@ impl Parser {
             if self.take_sign(".") {
                 operand = self.selected(operand)?;
             } else if self.take_sign("[") {
-                if self.take_sign("?") {
-                    return Err(no_optionals(at));
-                }
+                let name = if self.take_sign("?") { "_[?_]" } else { "_[_]" };
                 let index = self.expression()?;
                 self.expect("]", "after the index")?;
-                operand = Self::call("_[_]", at, vec![operand, index])?;
+                operand = Self::call(name, at, vec![operand, index])?;
             } else if matches!(self.peek(), Lexeme::Sign("{")) {
                 return Err(Complaint::new(at, "messages (`Type{…}`) are not supported"));
             } else {
@@ -184,20 +186,23 @@ impl Parser {
     }
 
     fn selected(&mut self, operand: Expr) -> Parsed {
+        let maybe = self.take_sign("?");
         let (name, at) = match self.take() {
             (Lexeme::Ident(name), at) if !KEYWORDS.contains(&name.as_str()) => (name, at),
             (Lexeme::Ident(name), at) => {
                 let complaint = Complaint::new(at, format!("`{name}` is a keyword"));
                 return Err(complaint.hint(format!("write [\"{name}\"]")));
             }
-            (Lexeme::Sign("?"), at) => return Err(no_optionals(at)),
             (other, at) => {
                 return Err(Complaint::new(at, format!("expected a name after `.`, found {other}")));
             }
         };
+        if maybe {
+            return Self::node(Kind::SelectMaybe(Box::new(operand), name), at);
+        }
         if self.take_sign("(") {
             let args = self.list(")", "after the arguments", false)?;
-            return Self::node(Kind::Call { name, receiver: Some(Box::new(operand)), args }, at);
+            return Self::node(macros::expand(name, Some(operand), args, at)?, at);
         }
         Self::node(Kind::Select(Box::new(operand), name), at)
     }
@@ -205,7 +210,11 @@ impl Parser {
     fn primary(&mut self) -> Parsed {
         let (lexeme, at) = (self.peek().clone(), self.at());
         match lexeme {
-            Lexeme::Int(_) | Lexeme::Double(_) => self.number(false),
+            Lexeme::Int(_) | Lexeme::Uint(_) | Lexeme::Double(_) => self.number(false),
+            Lexeme::Bytes(bytes) => {
+                self.take();
+                Ok(Expr::new(Kind::Literal(Literal::Bytes(bytes)), at))
+            }
             Lexeme::Ident(name) => self.named(name),
             Lexeme::Str(text) => {
                 self.take();
@@ -236,6 +245,7 @@ impl Parser {
         let literal = match lexeme {
             Lexeme::Double(d) => Some(Literal::Double(if negative { -d } else { d })),
             Lexeme::Int(n) if negative => 0_i64.checked_sub_unsigned(n).map(Literal::Int),
+            Lexeme::Uint(n) => Some(Literal::Uint(n)),
             Lexeme::Int(n) => i64::try_from(n).ok().map(Literal::Int),
             _ => None,
         };
@@ -261,10 +271,7 @@ impl Parser {
             return Ok(Expr::new(Kind::Ident(name), at));
         }
         let args = self.list(")", "after the arguments", false)?;
-        if name == "has" {
-            return has(args, at);
-        }
-        Self::node(Kind::Call { name, receiver: None, args }, at)
+        Self::node(macros::expand(name, None, args, at)?, at)
     }
 
     /// Expressions between commas up to the closing sign.
@@ -274,7 +281,8 @@ impl Parser {
             return Ok(items);
         }
         loop {
-            items.push(self.expression()?);
+            let item = if close == "]" { self.item()? } else { self.expression()? };
+            items.push(item);
             let comma = self.take_sign(",");
             if !comma {
                 self.expect(close, whose)?;
@@ -286,15 +294,24 @@ impl Parser {
         }
     }
 
+    /// An item of a list: `?x` is left out if it is none.
+    fn item(&mut self) -> Parsed {
+        let at = self.at();
+        if self.take_sign("?") {
+            let value = self.expression()?;
+            return Self::node(Kind::Maybe(Box::new(value)), at);
+        }
+        self.expression()
+    }
+
     fn map(&mut self, at: usize) -> Parsed {
         let mut entries = Vec::new();
         while !self.take_sign("}") {
-            if matches!(self.peek(), Lexeme::Sign("?")) {
-                return Err(no_optionals(self.at()));
-            }
+            let (maybe, at) = (self.take_sign("?"), self.at());
             let key = self.expression()?;
             self.expect(":", "after the map's key")?;
-            entries.push((key, self.expression()?));
+            let value = self.expression()?;
+            entries.push((key, if maybe { Self::node(Kind::Maybe(Box::new(value)), at)? } else { value }));
             if !self.take_sign(",") {
                 self.expect("}", "to close the map")?;
                 break;
@@ -304,23 +321,8 @@ impl Parser {
     }
 }
 
-/// `has(e.f)` asks for the field instead of reading it, so it is no function.
-fn has(args: Vec<Expr>, at: usize) -> Parsed {
-    let form = || Complaint::new(at, "has() takes one field such as has(claims.email)");
-    let [arg] = <[Expr; 1]>::try_from(args).map_err(|_| form())?;
-    match arg.kind {
-        Kind::Select(operand, field) => Parser::node(Kind::Has(operand, field), at),
-        Kind::Call { name, .. } if name == "_[_]" => Err(form().hint("for an index write \"a-b\" in claims")),
-        _ => Err(form()),
-    }
-}
-
 fn too_deep(at: usize) -> Complaint {
     Complaint::new(at, format!("the expression is nested more than {MAX_HEIGHT} deep"))
-}
-
-fn no_optionals(at: usize) -> Complaint {
-    Complaint::new(at, "optionals are not supported yet").hint("write has(a.b) ? a.b : \"\"")
 }
 
 /// As written, as CEL calls it, how strongly it binds; all of them bind to the left.

@@ -1,10 +1,11 @@
-//! String literals: four kinds of quotes, raw or with escapes (CEL specification, "String and Bytes Values").
+//! String and bytes literals: four kinds of quotes, raw or with escapes (CEL specification, "String and Bytes Values").
 
 use crate::fault::Complaint;
+use crate::lex::Lexeme;
 
 /// A literal and how many bytes of source it takes.
 pub(crate) struct Found {
-    pub(crate) text: String,
+    pub(crate) lexeme: Lexeme,
     pub(crate) length: usize,
 }
 
@@ -13,22 +14,20 @@ pub(crate) fn read(rest: &str, at: usize) -> Result<Option<Found>, Complaint> {
     let prefix = rest.bytes().take_while(|b| matches!(b, b'r' | b'R' | b'b' | b'B')).take(2).count();
     let (letters, body) = rest.split_at_checked(prefix).unwrap_or(("", rest));
     let Some(quote) = QUOTES.iter().find(|quote| body.starts_with(**quote)) else { return Ok(None) };
-    if letters.contains(['b', 'B']) {
-        return Err(Complaint::new(at, "bytes literals are not supported yet"));
-    }
-    if letters.len() > 1 {
+    let bytes = letters.contains(['b', 'B']);
+    let raw = letters.contains(['r', 'R']);
+    if letters.len() > 1 && !(bytes && raw) {
         return Err(Complaint::new(
             at,
             format!("`{letters}` is no prefix of a string; raw strings begin with one `r`"),
         ));
     }
-    let raw = !letters.is_empty();
     let start = prefix + quote.len();
-    let mut reader = Reader { rest, at, next: start, text: String::new() };
+    let mut reader = Reader { rest, at, next: start, bytes, out: Vec::new() };
     loop {
         let left = rest.get(reader.next..).unwrap_or_default();
         if left.starts_with(quote) {
-            return Ok(Some(Found { text: reader.text, length: reader.next + quote.len() }));
+            return Ok(Some(Found { length: reader.next + quote.len(), lexeme: reader.finish()? }));
         }
         match reader.take() {
             Some('\\') if !raw => reader.escape()?,
@@ -41,9 +40,9 @@ pub(crate) fn read(rest: &str, at: usize) -> Result<Option<Found>, Complaint> {
                 if rest.get(reader.next..).is_some_and(|left| left.starts_with('\n')) {
                     reader.take();
                 }
-                reader.text.push('\n');
+                reader.push('\n');
             }
-            Some(c) => reader.text.push(c),
+            Some(c) => reader.push(c),
             None => return Err(Complaint::new(at, format!("the string is not closed; {quote} is missing"))),
         }
     }
@@ -53,10 +52,24 @@ struct Reader<'a> {
     rest: &'a str,
     at: usize,
     next: usize,
-    text: String,
+    /// Whether it is a bytes literal, in which `\xNN` is an octet, not a character.
+    bytes: bool,
+    out: Vec<u8>,
 }
 
 impl Reader<'_> {
+    fn finish(self) -> Result<Lexeme, Complaint> {
+        if self.bytes {
+            return Ok(Lexeme::Bytes(self.out));
+        }
+        let text = String::from_utf8(self.out);
+        text.map(Lexeme::Str).map_err(|_| Complaint::new(self.at, "the string is not UTF-8"))
+    }
+
+    fn push(&mut self, c: char) {
+        self.out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+    }
+
     fn take(&mut self) -> Option<char> {
         let c = self.rest.get(self.next..)?.chars().next()?;
         self.next += c.len_utf8();
@@ -74,30 +87,45 @@ impl Reader<'_> {
             Some('f') => Some('\u{c}'),
             Some('v') => Some('\u{b}'),
             Some(c @ ('\\' | '?' | '"' | '\'' | '`')) => Some(c),
+            Some('x' | 'X') if self.bytes => return self.octet(2, 16, start),
             Some('x' | 'X') => self.code(2, 16),
-            Some('u') => self.code(4, 16),
-            Some('U') => self.code(8, 16),
+            Some('u') if !self.bytes => self.code(4, 16),
+            Some('U') if !self.bytes => self.code(8, 16),
             Some('0'..='3') => {
                 self.next -= 1;
+                if self.bytes {
+                    return self.octet(3, 8, start);
+                }
                 self.code(3, 8)
             }
             _ => None,
         };
-        let c = c.ok_or_else(|| {
-            Complaint::new(start, "unknown escape in the string")
-                .hint("a backslash is `\\\\`, or put `r` before the quotes")
-        })?;
-        self.text.push(c);
+        self.push(c.ok_or_else(|| bad_escape(start))?);
+        Ok(())
+    }
+
+    fn octet(&mut self, digits: usize, radix: u32, start: usize) -> Result<(), Complaint> {
+        let octet = self.number(digits, radix).and_then(|number| u8::try_from(number).ok());
+        self.out.push(octet.ok_or_else(|| bad_escape(start))?);
         Ok(())
     }
 
     fn code(&mut self, digits: usize, radix: u32) -> Option<char> {
+        self.number(digits, radix).and_then(char::from_u32)
+    }
+
+    fn number(&mut self, digits: usize, radix: u32) -> Option<u32> {
         let text = self.rest.get(self.next..self.next.checked_add(digits)?)?;
         let plain = text.bytes().all(|b| b.is_ascii_hexdigit());
         let number = u32::from_str_radix(text, radix).ok().filter(|_| plain)?;
         self.next += digits;
-        char::from_u32(number)
+        Some(number)
     }
+}
+
+fn bad_escape(at: usize) -> Complaint {
+    Complaint::new(at, "unknown escape in the string")
+        .hint("a backslash is `\\\\`, or put `r` before the quotes")
 }
 
 const QUOTES: [&str; 4] = ["\"\"\"", "'''", "\"", "'"];
@@ -107,7 +135,24 @@ mod tests {
     use super::*;
 
     fn text(source: &str) -> Result<Option<String>, Complaint> {
-        read(source, 0).map(|found| found.map(|found| found.text))
+        let found = read(source, 0)?;
+        Ok(found.map(|found| if let Lexeme::Str(text) = found.lexeme { text } else { panic!("bytes") }))
+    }
+
+    #[test]
+    fn bytes() {
+        for (source, want) in [
+            ("b'ab'", &b"ab"[..]),
+            ("B\"\"", b""),
+            (r"b'\xff\101\n'", b"\xffA\n"),
+            (r"rb'\xff'", br"\xff"),
+            ("b'\u{e4}'", "\u{e4}".as_bytes()),
+        ] {
+            assert_eq!(read(source, 0).unwrap().unwrap().lexeme, Lexeme::Bytes(want.to_vec()), "{source}");
+        }
+        for bad in [r"b'\u00e4'", r"b'\400'", "bb'a'", r"b'\xg0'"] {
+            assert!(read(bad, 0).is_err(), "{bad}");
+        }
     }
 
     #[test]
@@ -148,10 +193,7 @@ mod tests {
             r"'\U00110000'",
             r"'\400'",
             r"'\08'",
-            "b'a'",
-            "B\"a\"",
-            "rb'a'",
-            "br'a'",
+            "bb'a'",
             "rr'a'",
             r"'\é'",
             r"'\u00é'",

@@ -16,16 +16,73 @@ pub enum Type {
     Bool,
     /// 64 bits, signed
     Int,
+    /// 64 bits, unsigned
+    Uint,
     /// IEEE 754, 64 bits
     Double,
     /// Unicode text
     String,
+    /// Octets
+    Bytes,
+    /// A point in time.
+    Timestamp,
+    /// A span of time.
+    Duration,
+    /// A type as a value: `int`, `type(x)`.
+    Type,
     /// A list of one type.
     List(Arc<Self>),
     /// A map from one type to one type.
     Map(Arc<Self>, Arc<Self>),
     /// An object whose fields are known, such as Kubernetes' `user`.
     Object(Arc<Record>),
+    /// A value or none.
+    Optional(Arc<Self>),
+    /// A type of an extension library.
+    Foreign(ForeignType),
+}
+
+/// The types of Kubernetes' extension libraries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForeignType {
+    /// An IP address.
+    Ip,
+    /// A range of IP addresses.
+    Cidr,
+    /// A URL.
+    Url,
+    /// A Kubernetes resource quantity, such as `1.5Gi`.
+    Quantity,
+    /// A semantic version.
+    Semver,
+    /// A named format that strings are validated against.
+    Format,
+}
+
+impl ForeignType {
+    /// As faults name it.
+    pub(crate) const fn short(self) -> &'static str {
+        match self {
+            Self::Ip => "ip",
+            Self::Cidr => "cidr",
+            Self::Url => "url",
+            Self::Quantity => "quantity",
+            Self::Semver => "semver",
+            Self::Format => "format",
+        }
+    }
+
+    /// As CEL names it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Ip => "net.IP",
+            Self::Cidr => "net.CIDR",
+            Self::Url => "kubernetes.URL",
+            Self::Quantity => "kubernetes.Quantity",
+            Self::Semver => "kubernetes.Semver",
+            Self::Format => "kubernetes.NamedFormat",
+        }
+    }
 }
 
 /// A named object type.
@@ -39,6 +96,7 @@ pub struct Record {
 #[derive(Debug, Clone, Default)]
 pub struct Env {
     variables: Vec<(String, Type)>,
+    kubernetes: bool,
 }
 
 impl Env {
@@ -53,6 +111,17 @@ impl Env {
         self.variables.retain(|(other, _)| other != name);
         self.variables.push((name.to_owned(), declared));
         self
+    }
+
+    /// Refuses what the Kubernetes API server would not know, such as `cel.bind` and `math.greatest`.
+    #[must_use]
+    pub const fn only_kubernetes(mut self) -> Self {
+        self.kubernetes = true;
+        self
+    }
+
+    pub(crate) const fn is_only_kubernetes(&self) -> bool {
+        self.kubernetes
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<&Type> {
@@ -80,6 +149,11 @@ impl Type {
         Self::Map(Arc::new(key), Arc::new(value))
     }
 
+    /// `optional_type(value)`
+    pub fn optional(value: Self) -> Self {
+        Self::Optional(Arc::new(value))
+    }
+
     /// An object with exactly these fields.
     pub fn object<'a>(name: &str, fields: impl IntoIterator<Item = (&'a str, Self)>) -> Self {
         let fields = fields.into_iter().map(|(name, field)| (name.to_owned(), field)).collect();
@@ -91,11 +165,24 @@ impl Type {
         match (self, other) {
             (Self::Dyn, _) | (_, Self::Dyn) => true,
             (Self::List(a), Self::List(b)) => a.takes(b),
+            (Self::Optional(a), Self::Optional(b)) => a.takes(b),
             (Self::Map(a, c), Self::Map(b, d)) => a.takes(b) && c.takes(d),
-            // Objects are compared with null as messages are in CEL.
-            (Self::Object(_), Self::Null) | (Self::Null, Self::Object(_)) => true,
+            (other, Self::Null) | (Self::Null, other) => other.is_nullable(),
             _ => self == other,
         }
+    }
+
+    /// CEL lets null stand where a message or an abstract type may.
+    const fn is_nullable(&self) -> bool {
+        matches!(
+            self,
+            Self::Null
+                | Self::Object(_)
+                | Self::Optional(_)
+                | Self::Foreign(_)
+                | Self::Timestamp
+                | Self::Duration
+        )
     }
 
     /// The type that holds both, if there is one besides "anything".
@@ -103,6 +190,8 @@ impl Type {
         match (self, other) {
             (a, b) if a == b => Some(a.clone()),
             (Self::List(a), Self::List(b)) => a.join(b).map(Self::list),
+            (Self::Optional(a), Self::Optional(b)) => a.join(b).map(Self::optional),
+            (Self::Null, other) | (other, Self::Null) if other.is_nullable() => Some(other.clone()),
             (Self::Map(a, c), Self::Map(b, d)) => Some(Self::map(a.join(b)?, c.join(d)?)),
             (a, b) => a.takes(b).then_some(Self::Dyn),
         }
@@ -112,6 +201,11 @@ impl Type {
     pub(crate) fn field(&self, name: &str, at: usize) -> Result<Self, Complaint> {
         match self {
             Self::Dyn => Ok(Self::Dyn),
+            // Whatever is asked of an optional is asked of its value.
+            Self::Optional(value) => Ok(match value.field(name, at)? {
+                already @ Self::Optional(_) => already,
+                found => Self::optional(found),
+            }),
             Self::Map(key, value) if key.takes(&Self::String) => Ok(value.as_ref().clone()),
             Self::Object(record) => {
                 let found = record.fields.iter().find(|(field, _)| field == name);
@@ -132,72 +226,18 @@ impl fmt::Display for Type {
             Self::Null => f.write_str("null"),
             Self::Bool => f.write_str("bool"),
             Self::Int => f.write_str("int"),
+            Self::Uint => f.write_str("uint"),
             Self::Double => f.write_str("double"),
             Self::String => f.write_str("string"),
+            Self::Bytes => f.write_str("bytes"),
+            Self::Timestamp => f.write_str("timestamp"),
+            Self::Duration => f.write_str("duration"),
+            Self::Type => f.write_str("type"),
+            Self::Optional(value) => write!(f, "optional({value})"),
+            Self::Foreign(foreign) => f.write_str(foreign.short()),
             Self::List(item) => write!(f, "list({item})"),
             Self::Map(key, value) => write!(f, "map({key}, {value})"),
             Self::Object(record) => f.write_str(&record.name),
         }
     }
-}
-
-/// A type as a function's signature writes it; `A` and `B` stand for any one type within the signature.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Shape {
-    Dyn,
-    Bool,
-    Int,
-    Double,
-    String,
-    A,
-    B,
-    List(&'static Self),
-    Map(&'static Self, &'static Self),
-}
-
-/// What `A` and `B` have turned out to be.
-#[derive(Debug, Default)]
-pub(crate) struct Bound {
-    a: Option<Type>,
-    b: Option<Type>,
-}
-
-impl Shape {
-    /// Whether an argument fits, given what the arguments before it have bound.
-    pub(crate) fn fits(&self, arg: &Type, bound: &mut Bound) -> bool {
-        match (self, arg) {
-            (Self::A, _) => bind(&mut bound.a, arg),
-            (Self::B, _) => bind(&mut bound.b, arg),
-            (Self::List(item), Type::Dyn) => item.fits(&Type::Dyn, bound),
-            (Self::List(item), Type::List(arg)) => item.fits(arg, bound),
-            (Self::Map(key, value), Type::Dyn) => {
-                key.fits(&Type::Dyn, bound) && value.fits(&Type::Dyn, bound)
-            }
-            (Self::Map(key, value), Type::Map(k, v)) => key.fits(k, bound) && value.fits(v, bound),
-            (Self::List(_) | Self::Map(..), _) => false,
-            _ => self.filled(bound).takes(arg),
-        }
-    }
-
-    /// The type it is in this call.
-    pub(crate) fn filled(&self, bound: &Bound) -> Type {
-        match self {
-            Self::Dyn => Type::Dyn,
-            Self::Bool => Type::Bool,
-            Self::Int => Type::Int,
-            Self::Double => Type::Double,
-            Self::String => Type::String,
-            Self::A => bound.a.clone().unwrap_or(Type::Dyn),
-            Self::B => bound.b.clone().unwrap_or(Type::Dyn),
-            Self::List(item) => Type::list(item.filled(bound)),
-            Self::Map(key, value) => Type::map(key.filled(bound), value.filled(bound)),
-        }
-    }
-}
-
-fn bind(place: &mut Option<Type>, arg: &Type) -> bool {
-    let joined = place.as_ref().map_or_else(|| Some(arg.clone()), |known| known.join(arg));
-    let fits = joined.is_some();
-    *place = joined;
-    fits
 }

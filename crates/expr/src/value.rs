@@ -6,6 +6,8 @@ use std::sync::Arc;
 use wire::json;
 
 use crate::ast::Literal;
+use crate::foreign::Foreign;
+use crate::time::Timestamp;
 
 /// A value that borrows from the claims or the program where it can.
 #[derive(Debug, Clone, Default)]
@@ -17,14 +19,28 @@ pub enum Value<'a> {
     Bool(bool),
     /// An integer.
     Int(i64),
+    /// An integer without sign.
+    Uint(u64),
     /// A floating-point number.
     Double(f64),
     /// Text.
     Str(Cow<'a, str>),
+    /// Octets.
+    Bytes(Cow<'a, [u8]>),
+    /// A point in time.
+    Timestamp(Timestamp),
+    /// A span of time, in nanoseconds.
+    Duration(i64),
+    /// A type, by CEL's name for it.
+    Type(&'static str),
     /// A list.
     List(List<'a>),
     /// A map or object.
     Map(Map<'a>),
+    /// A value or none.
+    Optional(Option<Arc<Self>>),
+    /// Of an extension library.
+    Foreign(Arc<Foreign>),
 }
 
 /// A list, of the claims or built.
@@ -65,39 +81,78 @@ impl<'a> Value<'a> {
             Self::Null => "null",
             Self::Bool(_) => "bool",
             Self::Int(_) => "int",
+            Self::Uint(_) => "uint",
             Self::Double(_) => "double",
             Self::Str(_) => "string",
+            Self::Bytes(_) => "bytes",
+            Self::Timestamp(_) => "timestamp",
+            Self::Duration(_) => "duration",
+            Self::Type(_) => "type",
             Self::List(_) => "list",
             Self::Map(_) => "map",
+            Self::Optional(_) => "optional",
+            Self::Foreign(_) => "value of a library",
         }
     }
 
-    /// As JSON, if JSON can say it: numbers are finite, keys are strings, nesting is at most
-    /// [`json::MAX_DEPTH`].
-    pub fn to_json(&self) -> Option<json::Value> {
-        self.to_json_within(json::MAX_DEPTH)
+    /// Its type, by CEL's name.
+    pub(crate) fn type_name(&self) -> &'static str {
+        match self {
+            Self::Null => "null_type",
+            Self::Timestamp(_) => "google.protobuf.Timestamp",
+            Self::Duration(_) => "google.protobuf.Duration",
+            Self::Optional(_) => "optional_type",
+            Self::Foreign(foreign) => foreign.foreign_type().name(),
+            other => other.kind(),
+        }
     }
 
-    fn to_json_within(&self, depth: usize) -> Option<json::Value> {
+    /// An optional that holds a value.
+    pub(crate) fn some(value: Self) -> Self {
+        Self::Optional(Some(Arc::new(value)))
+    }
+
+    /// The optional without a value.
+    pub(crate) const NONE: Self = Self::Optional(None);
+
+    /// As JSON, if JSON can say it: numbers are finite, keys are strings, nesting is at most
+    /// [`json::MAX_DEPTH`], and it is not very large: a built list may stand in another one many times.
+    pub fn to_json(&self) -> Option<json::Value> {
+        let mut left = MAX_JSON;
+        self.to_json_within(json::MAX_DEPTH, &mut left)
+    }
+
+    fn to_json_within(&self, depth: usize, left: &mut usize) -> Option<json::Value> {
+        *left = left.checked_sub(1 + self.as_str().map_or(0, str::len))?;
         Some(match self {
             Self::Null => json::Value::Null,
             Self::Bool(b) => json::Value::Bool(*b),
             Self::Int(i) => json::Value::Int(*i),
+            Self::Uint(u) => json::Value::Int(i64::try_from(*u).ok()?),
             Self::Double(d) => json::Value::Float(Some(*d).filter(|d| d.is_finite())?),
             Self::Str(text) => json::Value::Str(text.as_ref().to_owned()),
             Self::List(list) => {
                 let depth = depth.checked_sub(1)?;
-                json::Value::List(list.iter().map(|item| item.to_json_within(depth)).collect::<Option<_>>()?)
+                json::Value::List(
+                    list.iter().map(|item| item.to_json_within(depth, left)).collect::<Option<_>>()?,
+                )
             }
             Self::Map(map) => {
                 let depth = depth.checked_sub(1)?;
                 let member = |(key, value): (Value<'_>, Value<'_>)| {
-                    Some((key.as_str()?.to_owned(), value.to_json_within(depth)?))
+                    *left = left.checked_sub(key.as_str()?.len())?;
+                    Some((key.as_str()?.to_owned(), value.to_json_within(depth, left)?))
                 };
                 json::Value::Object(json::Object::from_members(
                     map.iter().map(member).collect::<Option<_>>()?,
                 )?)
             }
+            Self::Bytes(_)
+            | Self::Timestamp(_)
+            | Self::Duration(_)
+            | Self::Type(_)
+            | Self::Optional(_)
+            | Self::Foreign(_) => return None,
         })
     }
 }
@@ -129,6 +184,12 @@ impl<'a> List<'a> {
     /// All items.
     pub fn iter(&self) -> impl Iterator<Item = Value<'a>> + '_ {
         (0..self.len()).filter_map(|at| self.get(at))
+    }
+}
+
+impl<'a> From<Vec<Value<'a>>> for List<'a> {
+    fn from(items: Vec<Value<'a>>) -> Self {
+        Self::Built(Arc::new(items))
     }
 }
 
@@ -194,8 +255,11 @@ impl<'a> From<&'a Literal> for Value<'a> {
             Literal::Null => Self::Null,
             Literal::Bool(b) => Self::Bool(*b),
             Literal::Int(i) => Self::Int(*i),
+            Literal::Uint(u) => Self::Uint(*u),
             Literal::Double(d) => Self::Double(*d),
             Literal::Str(text) => Self::from(text.as_str()),
+            Literal::Bytes(bytes) => Self::Bytes(Cow::Borrowed(bytes)),
+            Literal::Type(name) => Self::Type(name),
         }
     }
 }
@@ -224,6 +288,24 @@ impl<'a> From<Vec<Self>> for Value<'a> {
     }
 }
 
+impl<'a> From<Vec<(Self, Self)>> for Value<'a> {
+    fn from(entries: Vec<(Self, Self)>) -> Self {
+        Self::Map(Map::Built(Arc::new(entries)))
+    }
+}
+
+impl From<Vec<u8>> for Value<'_> {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Bytes(Cow::Owned(bytes))
+    }
+}
+
+impl From<Foreign> for Value<'_> {
+    fn from(foreign: Foreign) -> Self {
+        Self::Foreign(Arc::new(foreign))
+    }
+}
+
 impl From<bool> for Value<'_> {
     fn from(b: bool) -> Self {
         Self::Bool(b)
@@ -235,3 +317,6 @@ impl From<i64> for Value<'_> {
         Self::Int(i)
     }
 }
+
+/// Values and bytes of strings that JSON is made of.
+const MAX_JSON: usize = 1 << 20;

@@ -3,6 +3,7 @@
 //! `xtask/peers/` holds what pins them. A test reads where its peer stands from a variable, `OBOL_PEER_…`.
 
 mod apt;
+mod go;
 mod kubernetes;
 mod node;
 mod python;
@@ -57,13 +58,14 @@ pub(crate) fn install() -> Result<Places> {
         packages.extend(kubernetes::BUILT_WITH);
     }
     apt::install(&cache, &packages)?;
-    let (kube_apiserver, kubectl, node_modules) = thread::scope(|scope| {
+    let (kube_apiserver, kubectl, node_modules, cel) = thread::scope(|scope| {
         let long = scope.spawn(|| kubernetes::build(&cache));
-        let short = (python::install(&cache), node::install(&cache));
+        let short = (python::install(&cache), node::install(&cache), go::build(&cache));
         let long = long.join().map_err(|_| anyhow!("the build of kube-apiserver panicked")).flatten();
-        Ok::<_, anyhow::Error>((long?, short.0?, short.1?))
+        Ok::<_, anyhow::Error>((long?, short.0?, short.1?, short.2?))
     })?;
     let mut places = BTreeMap::from([
+        ("OBOL_PEER_CEL", cel),
         ("OBOL_PEER_KUBE_APISERVER", kube_apiserver),
         ("OBOL_PEER_KUBECTL", kubectl),
         ("OBOL_PEER_NODE_MODULES", node_modules),

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use super::{Answer, Cost, Function, Overload, Style, gives, row};
 use crate::budget::Budget;
 use crate::eval::{Problem, mismatch};
-use crate::types::Shape::{A, B, Bool, Double, Int, List, Map, String};
+use crate::shape::Shape::{A, B, Bool, Bytes, Double, Duration, Int, List, Map, String, Timestamp, Uint};
 use crate::value::{self, Value};
 
 pub(super) const TABLE: &[Function] = &[
@@ -30,14 +30,22 @@ pub(super) const TABLE: &[Function] = &[
     ),
 ];
 
-/// Kubernetes lets ints and doubles be ordered against each other.
+/// Kubernetes lets numbers of different kinds be ordered against each other.
 const ORDERED: &[Overload] = &[
     gives(&[Bool, Bool], Bool),
     gives(&[Int, Int], Bool),
     gives(&[Double, Double], Bool),
+    gives(&[Uint, Uint], Bool),
     gives(&[Int, Double], Bool),
     gives(&[Double, Int], Bool),
+    gives(&[Int, Uint], Bool),
+    gives(&[Uint, Int], Bool),
+    gives(&[Uint, Double], Bool),
+    gives(&[Double, Uint], Bool),
     gives(&[String, String], Bool),
+    gives(&[Bytes, Bytes], Bool),
+    gives(&[Timestamp, Timestamp], Bool),
+    gives(&[Duration, Duration], Bool),
 ];
 
 /// Whether two values are equal (CEL specification, "Equality"). Recursion ends where the values do, which are no
@@ -46,9 +54,22 @@ pub(crate) fn equal(a: &Value<'_>, b: &Value<'_>, budget: &mut Budget) -> Result
     Ok(match (a, b) {
         (Value::Null, Value::Null) => true,
         (Value::Bool(a), Value::Bool(b)) => a == b,
-        (Value::Int(_) | Value::Double(_), Value::Int(_) | Value::Double(_)) => {
-            numbers(a, b) == Some(Ordering::Equal)
+        (
+            Value::Int(_) | Value::Uint(_) | Value::Double(_),
+            Value::Int(_) | Value::Uint(_) | Value::Double(_),
+        ) => numbers(a, b) == Some(Ordering::Equal),
+        (Value::Bytes(a), Value::Bytes(b)) => {
+            budget.spend_bytes(a.len().min(b.len()))?;
+            a == b
         }
+        (Value::Timestamp(a), Value::Timestamp(b)) => a == b,
+        (Value::Duration(a), Value::Duration(b)) => a == b,
+        (Value::Type(a), Value::Type(b)) => a == b,
+        (Value::Optional(None), Value::Optional(None)) => true,
+        (Value::Optional(Some(a)), Value::Optional(Some(b))) => equal(a, b, budget)?,
+        (Value::Foreign(x), Value::Foreign(y)) if x.foreign_type() == y.foreign_type() => x == y,
+        // For Kubernetes these are an error, not unequal.
+        (Value::Foreign(_), _) => return Err(mismatch(&[a.clone(), b.clone()])),
         (Value::Str(a), Value::Str(b)) => {
             budget.spend_bytes(a.len().min(b.len()))?;
             a == b
@@ -118,41 +139,63 @@ fn contains<'a>(args: &[Value<'a>], budget: &mut Budget) -> Answer<'a> {
 }
 
 fn order<'a>(args: &[Value<'a>], wanted: fn(Ordering) -> bool) -> Answer<'a> {
-    let ordering = match args {
-        [Value::Bool(a), Value::Bool(b)] => Some(a.cmp(b)),
-        [Value::Str(a), Value::Str(b)] => Some(a.cmp(b)),
-        [a @ (Value::Int(_) | Value::Double(_)), b @ (Value::Int(_) | Value::Double(_))] => numbers(a, b),
-        _ => return Err(mismatch(args)),
-    };
-    Ok(Value::Bool(ordering.is_some_and(wanted)))
+    let [a, b] = args else { return Err(mismatch(args)) };
+    Ok(Value::Bool(wanted(ordering(a, b)?)))
+}
+
+/// How two values of an ordered kind stand to each other. What is not a number has no order, as in the Go
+/// implementation.
+pub(super) fn ordering(a: &Value<'_>, b: &Value<'_>) -> Result<Ordering, Problem> {
+    Ok(match (a, b) {
+        (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
+        (Value::Str(a), Value::Str(b)) => a.cmp(b),
+        (Value::Bytes(a), Value::Bytes(b)) => a.cmp(b),
+        (Value::Timestamp(a), Value::Timestamp(b)) => a.cmp(b),
+        (Value::Duration(a), Value::Duration(b)) => a.cmp(b),
+        (
+            Value::Int(_) | Value::Uint(_) | Value::Double(_),
+            Value::Int(_) | Value::Uint(_) | Value::Double(_),
+        ) => numbers(a, b).ok_or(Problem::Impossible("NaN has no order"))?,
+        _ => return Err(mismatch(&[a.clone(), b.clone()])),
+    })
 }
 
 /// Numbers on one line, whatever their kinds; `None` if one is not a number.
 fn numbers(a: &Value<'_>, b: &Value<'_>) -> Option<Ordering> {
     match (a, b) {
-        (Value::Int(a), Value::Int(b)) => Some(a.cmp(b)),
         (Value::Double(a), Value::Double(b)) => a.partial_cmp(b),
-        (Value::Int(a), Value::Double(b)) => int_double(*a, *b),
-        (Value::Double(a), Value::Int(b)) => int_double(*b, *a).map(Ordering::reverse),
+        (Value::Double(a), b) => whole_double(whole(b)?, *a).map(Ordering::reverse),
+        (a, Value::Double(b)) => whole_double(whole(a)?, *b),
+        (a, b) => Some(whole(a)?.cmp(&whole(b)?)),
+    }
+}
+
+const fn whole(value: &Value<'_>) -> Option<i128> {
+    match value {
+        Value::Int(i) => Some(*i as i128),
+        Value::Uint(u) => Some(*u as i128),
         _ => None,
     }
 }
 
 /// Exact: a 64-bit integer is never rounded to be compared.
-fn int_double(a: i64, b: f64) -> Option<Ordering> {
+fn whole_double(a: i128, b: f64) -> Option<Ordering> {
     if b.is_nan() {
         return None;
     }
-    if b >= TWO_TO_63 {
+    if b >= TWO_TO_64 {
         return Some(Ordering::Less);
     }
     if b < -TWO_TO_63 {
         return Some(Ordering::Greater);
     }
     #[expect(clippy::cast_possible_truncation, reason = "in range, and the fraction is looked at next")]
-    let whole = b.trunc() as i64;
+    let whole = b.trunc() as i128;
     Some(a.cmp(&whole).then_with(|| 0.0_f64.partial_cmp(&b.fract()).unwrap_or(Ordering::Equal)))
 }
 
 /// The first double above every int.
 pub(super) const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;
+
+/// The first double above every uint.
+pub(super) const TWO_TO_64: f64 = 18_446_744_073_709_551_616.0;

@@ -6,11 +6,20 @@
 
 use regex::{Regex, RegexBuilder};
 
-/// Compiles a pattern, or says what is wrong with it.
+/// Compiles a pattern that is written out, or says what is wrong with it.
 pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
+    compile_within(pattern, MAX_SIZE)
+}
+
+/// Compiles a pattern that was computed, perhaps of a claim, while somebody waits: it must be small.
+pub(crate) fn compile_computed(pattern: &str) -> Result<Regex, String> {
+    compile_within(pattern, MAX_COMPUTED)
+}
+
+fn compile_within(pattern: &str, size: usize) -> Result<Regex, String> {
     let rewritten = rewrite(pattern)?;
     let built =
-        RegexBuilder::new(&rewritten).size_limit(MAX_SIZE).dfa_size_limit(MAX_SIZE).nest_limit(50).build();
+        RegexBuilder::new(&rewritten).size_limit(size).dfa_size_limit(MAX_SIZE).nest_limit(50).build();
     built.map_err(|error| match error {
         regex::Error::CompiledTooBig(_) => "the regular expression is too large".to_owned(),
         // The engine draws a picture of several lines; its last line says what is wrong.
@@ -165,6 +174,7 @@ const POSIX: [&str; 14] = [
 ];
 /// Bytes of a compiled pattern.
 const MAX_SIZE: usize = 512 * 1024;
+const MAX_COMPUTED: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -2,12 +2,10 @@
 
 use std::borrow::Cow;
 
-use regex::Regex;
-
-use super::{Answer, Body, Cost, Function, Style, gives, row};
+use super::{Answer, Cost, Function, Style, gives, row};
 use crate::budget::Budget;
 use crate::eval::{Problem, mismatch};
-use crate::types::Shape::{Bool, Int, List, String};
+use crate::shape::Shape::{Bool, Int, List, String};
 use crate::value::Value;
 
 pub(super) const TABLE: &[Function] = &[
@@ -20,13 +18,6 @@ pub(super) const TABLE: &[Function] = &[
     row("endsWith", Style::Member, &[gives(&[String, String], Bool)], Cost::Reads, |args, _| {
         test(args, |text, part| text.ends_with(part))
     }),
-    Function {
-        name: "matches",
-        style: Style::Either,
-        overloads: &[gives(&[String, String], Bool)],
-        cost: Cost::Step,
-        body: Body::Search(matches),
-    },
     row("lowerAscii", Style::Member, &[gives(&[String], String)], Cost::Reads, |args, _| match args {
         [Value::Str(text)] => Ok(Value::from(text.to_ascii_lowercase())),
         _ => Err(mismatch(args)),
@@ -82,13 +73,6 @@ fn test<'a>(args: &[Value<'a>], holds: fn(&str, &str) -> bool) -> Answer<'a> {
         [Value::Str(text), Value::Str(part)] => Ok(Value::Bool(holds(text, part))),
         _ => Err(mismatch(args)),
     }
-}
-
-/// Unanchored, as RE2's partial match; its worst case is the product of text and pattern, and so is its price.
-fn matches<'a>(pattern: &Regex, args: &[Value<'a>], budget: &mut Budget) -> Answer<'a> {
-    let [Value::Str(text)] = args else { return Err(mismatch(args)) };
-    budget.spend_bytes(text.len().saturating_mul(1 + pattern.as_str().len() / 4))?;
-    Ok(Value::Bool(pattern.is_match(text)))
 }
 
 fn char_at<'a>(args: &[Value<'a>], _: &mut Budget) -> Answer<'a> {
@@ -195,7 +179,7 @@ fn next_cut(rest: &str, separator: &str) -> Option<usize> {
 }
 
 /// Part of a text, borrowed if the text is.
-fn part<'a>(text: &Cow<'a, str>, cut: impl for<'t> Fn(&'t str) -> &'t str) -> Value<'a> {
+pub(super) fn part<'a>(text: &Cow<'a, str>, cut: impl for<'t> Fn(&'t str) -> &'t str) -> Value<'a> {
     match text {
         Cow::Borrowed(text) => Value::from(cut(text)),
         Cow::Owned(text) => Value::from(cut(text).to_owned()),

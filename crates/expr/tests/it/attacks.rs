@@ -115,3 +115,73 @@ fn attack_17_results_are_what_the_place_wants() {
     assert_eq!(strings("claims.empty"), [""]);
     assert!(strings("claims.nothing").is_empty());
 }
+
+#[test]
+fn attack_15_any_and_all_are_two_things() {
+    check_table(&[
+        ("claims.groups.exists(g, g == 'dev')", "true"),
+        ("claims.groups.all(g, g == 'dev')", "false"),
+        ("claims.none.all(g, g == 'dev')", "true"),
+        ("claims.none.size() > 0 && claims.none.all(g, g == 'dev')", "false"),
+        ("claims.none.exists(g, g == 'dev')", "false"),
+        ("claims.missing.all(g, g == 'dev')", "! there is no `missing`"),
+        ("claims.?missing.orValue([]).exists(g, g == 'dev')", "false"),
+        ("claims.sub.exists(g, g == 'dev')", "! not possible with string"),
+        ("claims.object.exists(g, g == 'dev')", "false"),
+    ]);
+}
+
+#[test]
+fn attack_15_addresses_have_one_spelling() {
+    check_table(&[
+        ("isIP('010.0.0.1') || isIP('0x0a000001') || isIP('167772161') || isIP('10.1')", "false"),
+        ("isIP('::ffff:169.254.169.254') || isIP('[::1]') || isIP(' ::1')", "false"),
+        ("isCIDR('10.0.0.0') || isCIDR('10.0.0.0/+8') || isCIDR('::ffff:10.0.0.0/104')", "false"),
+        ("url('https://good.example@evil.example/').getHost()", r#""evil.example""#),
+        ("url('https://evil.example#@good.example/').getHost()", "! the string is no URL"),
+        ("url('https://evil.example\\\\@good.example/').getHost()", "! the string is no URL"),
+    ]);
+}
+
+/// Each level multiplies; the budget ends it in this thread.
+#[test]
+fn attack_17_nested_macros_end_at_the_budget() {
+    let numbers = (0..300).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+    let object = Object::parse(format!(r#"{{"l":[{numbers}]}}"#).as_bytes()).unwrap();
+    let vars = Vars::new().with("claims", &object);
+    for source in [
+        "claims.l.map(a, claims.l.map(b, claims.l.map(c, claims.l.map(d, a + b + c + d)))).size() == 1",
+        "claims.l.all(a, claims.l.all(b, claims.l.all(c, claims.l.exists(d, d < 0) || true)))",
+        "lists.range(1000000000).size() == 1",
+        "claims.l.map(x, 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa').join().split('').map(x, claims.l.map(y, x)).size() == 1",
+        "claims.l.exists(x, 'a'.matches(string(x) + '(a{100}){100}'))",
+    ] {
+        let program = Program::compile(source, &env(), Want::Bool).unwrap();
+        let mut budget = Budget::default();
+        let error = program.eval_bool(&vars, &mut budget).unwrap_err();
+        assert!(matches!(error.problem, Problem::Exhausted | Problem::BadPattern(_)), "{source}: {error}");
+    }
+}
+
+/// A list that stands in itself many times over is small in memory and endless as JSON.
+#[test]
+fn attack_17_shared_values_do_not_explode_as_json() {
+    let mut source = "[1, 1, 1, 1, 1, 1, 1, 1, 1, 1]".to_owned();
+    for level in 0..10 {
+        source = format!(
+            "cel.bind(x{level}, {source}, [x{level}, x{level}, x{level}, x{level}, x{level}, x{level}])"
+        );
+    }
+    let program = Program::compile(&source, &env(), Want::Any).unwrap();
+    let value = program.eval(&Vars::new(), &mut Budget::default()).unwrap();
+    assert_eq!(value.to_json(), None);
+}
+
+#[test]
+fn attack_17_a_name_cannot_hide_the_claims() {
+    for source in
+        ["[1].all(claims, claims == 1)", "cel.bind(claims, {'sub': 'admin'}, claims.sub == 'admin')"]
+    {
+        assert!(Program::compile(source, &env(), Want::Bool).is_err(), "{source}");
+    }
+}

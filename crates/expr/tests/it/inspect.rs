@@ -35,6 +35,14 @@ fn conjuncts_are_of_the_outermost_and() {
         ("'a' == 'a'", vec![]),
         ("claims.x == 'a' && (claims.y == 'b' || claims.z == 'c')", vec!["claims/x=a"]),
         ("'a' in claims.x && has(claims.y)", vec![]),
+        ("claims.x.exists(i, i == 'a' && claims.y == 'b')", vec![]),
+        ("claims.x == 'a' && claims.y.all(i, claims.z == 'b')", vec!["claims/x=a"]),
+        ("cel.bind(i, claims.x, i == 'a' && claims.y == 'b')", vec![]),
+        ("[claims.x].map(i, i == 'a')[0]  == true", vec![]),
+        ("claims.?x.orValue('a') == 'a'", vec![]),
+        ("claims.?x == optional.of('a')", vec![]),
+        ("claims[?'x'] == optional.of('a')", vec![]),
+        ("!!(claims.x == 'a')", vec!["claims/x=a"]),
     ] {
         assert_eq!(conjuncts(source), want, "{source}");
     }
@@ -117,4 +125,26 @@ fn searches_are_found_wherever_they_stand() {
     let found: Vec<_> =
         program.searches().iter().map(|s| (s.function.as_str(), s.literal.as_str())).collect();
     assert_eq!(found, [("startsWith", "x/"), ("matches", "^y$"), ("endsWith", "w")]);
+}
+
+/// What macros name is no claim, and what they look at is.
+#[test]
+fn reads_are_the_variables_paths() {
+    for (source, want) in [
+        ("claims.groups.exists(g, g.name == 'a' && claims.x == g)", "claims.groups claims.x"),
+        ("claims.?a.b == optional.of(1)", "claims.a"),
+        ("claims[?'a'].hasValue()", "claims.a"),
+        ("has(claims.a.b)", "claims.a.b"),
+        ("cel.bind(c, claims.a, c.b == claims.d)", "claims.a claims.d"),
+        ("cel.bind(c, claims, c.email == '')", "claims"),
+        ("[1].map(x, [x].map(x, x)).size() == claims.n", "claims.n"),
+        ("claims.m.transformMap(k, v, v.x + claims.y) == {}", "claims.m claims.y"),
+        ("type(claims.a) == google.protobuf.Timestamp", "claims.a"),
+        ("sets.contains(claims.a, ['b'])", "claims.a"),
+        ("optional.of(claims.a).optMap(a, a.b).hasValue()", "claims.a"),
+    ] {
+        let program = Program::compile(source, &env(), Want::Bool).unwrap();
+        let reads = program.reads().iter().map(|path| path.join(".")).collect::<Vec<_>>();
+        assert_eq!(reads.join(" "), want, "{source}");
+    }
 }

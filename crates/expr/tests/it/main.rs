@@ -1,10 +1,19 @@
 //! What an expression gives, why it fails, and why it is refused, by table; then the same under hostile and random input.
 
-#![expect(clippy::unwrap_used, reason = "a test's helpers may fail as its tests may")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test's helpers may fail and tell as its tests may"
+)]
 
 mod attacks;
+mod generate;
 mod hostile;
 mod inspect;
+mod libraries;
+mod peer;
 mod random;
 mod refusals;
 mod values;
@@ -53,7 +62,15 @@ fn show(value: &Value<'_>) -> String {
         Value::Null => "null".into(),
         Value::Bool(b) => b.to_string(),
         Value::Int(i) => i.to_string(),
+        Value::Uint(u) => format!("{u}u"),
         Value::Double(d) => format!("{d:?}"),
+        Value::Bytes(bytes) => format!("b{:?}", String::from_utf8_lossy(bytes)),
+        Value::Timestamp(time) => time.to_string(),
+        Value::Duration(nanos) => format!("{nanos}ns"),
+        Value::Type(name) => (*name).to_owned(),
+        Value::Optional(None) => "none".into(),
+        Value::Optional(Some(value)) => format!("some({})", show(value)),
+        Value::Foreign(foreign) => format!("{foreign:?}"),
         Value::Str(text) => format!("{:?}", text.as_ref()),
         Value::List(list) => format!("[{}]", all(list.iter().map(|item| show(&item)).collect())),
         Value::Map(map) => {
