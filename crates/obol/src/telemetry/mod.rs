@@ -2,6 +2,7 @@
 
 mod audit;
 mod health;
+mod lines;
 mod logs;
 mod metrics;
 
@@ -11,6 +12,7 @@ use config::{Fields, Read as _};
 
 pub(crate) use audit::Audit;
 pub(crate) use health::service;
+pub(crate) use lines::Lines;
 pub(crate) use logs::Logger;
 pub(crate) use metrics::Metrics;
 
