@@ -51,11 +51,14 @@ impl Lines {
     /// Writes a line, whose end is added. What `happened` may take the room that is kept for what was let in before;
     /// what did not happen may not.
     pub(crate) fn write(&self, line: String, happened: bool) {
-        self.state.waiting.fetch_add(1, Ordering::Relaxed);
-        if (happened || self.has_room()) && self.queue.try_send(Entry::Line(line)).is_ok() {
-            return;
+        if happened || self.has_room() {
+            // Counted first: the thread must not take off what is not counted yet.
+            self.state.waiting.fetch_add(1, Ordering::Relaxed);
+            if self.queue.try_send(Entry::Line(line)).is_ok() {
+                return;
+            }
+            self.state.waiting.fetch_sub(1, Ordering::Relaxed);
         }
-        self.state.waiting.fetch_sub(1, Ordering::Relaxed);
         self.state.lost.fetch_add(1, Ordering::Relaxed);
     }
 
