@@ -3,6 +3,7 @@
 //! It stands here, and not in `token` that needs it, so that `outbound` can implement it without knowing tokens
 //! and so that provider, proxy and client share the one implementation.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use url::Url;
 use crate::BoxFuture;
 
 /// What to fetch.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Want<'a> {
     /// Where from. Only `https`, or `http` where the configuration itself says so.
     pub url: &'a Url,
@@ -27,12 +28,29 @@ pub struct Want<'a> {
 }
 
 /// A document and how long it may be kept.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Fetched {
     /// The body, whole.
     pub body: Bytes,
     /// `Cache-Control: max-age`; `None` if the server said nothing, zero for `no-store` and `no-cache`.
     pub fresh_for: Option<Duration>,
+}
+
+// The bearer token is a secret, and a UserInfo document speaks of somebody.
+impl fmt::Debug for Want<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (host, path) = (self.url.host_str(), self.url.path());
+        f.debug_struct("Want").field("host", &host).field("path", &path).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Fetched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fetched")
+            .field("bytes", &self.body.len())
+            .field("fresh_for", &self.fresh_for)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why there is no document. The texts are for logs, never for the one who sent a token.
@@ -82,4 +100,18 @@ pub enum FetchError {
 pub trait Fetch: Send + Sync + 'static {
     /// One GET, no redirects, whole body.
     fn fetch<'a>(&'a self, want: Want<'a>) -> BoxFuture<'a, Result<Fetched, FetchError>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attack_26_what_is_fetched_and_with_which_token_is_not_shown() {
+        let url = Url::parse("https://u:canary@a.example/userinfo?x=canary").unwrap();
+        let want = Want { url: &url, named_by: None, accept: "*/*", bearer: Some("canary"), cap: 1 };
+        let fetched = Fetched { body: Bytes::from_static(b"canary"), fresh_for: None };
+        let shown = format!("{want:?} {fetched:?}");
+        assert!(shown.contains("/userinfo") && !shown.contains("canary"), "{shown}");
+    }
 }

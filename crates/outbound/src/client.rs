@@ -1,8 +1,10 @@
 //! The HTTP client: whole answers, capped and timed, under the rules of the crate's header.
 
+use std::collections::HashMap;
 use std::error::Error;
+use std::fmt;
 use std::io::ErrorKind;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ambient::{BoxFuture, Clock, Fetch, FetchError, Fetched, Want};
@@ -16,7 +18,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use url::Url;
 
 use crate::address::Reach;
-use crate::connector::Connector;
+use crate::connector::{Connector, Served};
 use crate::credential::{Credential, bearer_value};
 use crate::dial::{Dial, DialError};
 use crate::freshness::fresh_for;
@@ -34,6 +36,9 @@ struct Inner {
     credential: Option<Credential>,
     anywhere: Pool,
     public_only: Pool,
+    /// How far the documents of configured hosts may point: by the address that served the last one. The name is not
+    /// asked again, since whoever answers for it could say something else then.
+    served: Mutex<HashMap<String, Reach>>,
 }
 
 type Pool = legacy::Client<Connector, Full<Bytes>>;
@@ -50,7 +55,7 @@ pub struct Options {
 }
 
 /// A request. The body is whole, and so will the answer be.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Request<'a> {
     /// The method.
     pub method: Method,
@@ -67,7 +72,7 @@ pub struct Request<'a> {
 }
 
 /// An answer of any status but 3xx.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Answer {
     /// The status.
     pub status: StatusCode,
@@ -80,6 +85,27 @@ pub struct Answer {
 impl Default for Options {
     fn default() -> Self {
         Self { trust: Trust::default(), credential: None, deadline: DEADLINE }
+    }
+}
+
+// Bodies and headers hold tokens and secrets, and so may queries.
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named_by = self.named_by.map(shown);
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("url", &shown(self.url))
+            .field("named_by", &named_by)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("status", &self.status)
+            .field("bytes", &self.body.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -154,6 +180,7 @@ impl Client {
             credential: options.credential,
             anywhere: pool(Reach::Anywhere),
             public_only: pool(Reach::PublicOnly),
+            served: Mutex::default(),
         })))
     }
 
@@ -189,16 +216,34 @@ impl Client {
         *outgoing.uri_mut() = uri;
         *outgoing.headers_mut() = headers;
         let answer = pool.request(outgoing).await.map_err(|error| explain(url, &error))?;
+        self.remember(url, named_by, &answer);
         read(url, answer, cap).await
     }
 
     async fn reach(&self, url: &Url, named_by: Option<&Url>) -> Result<Reach, FetchError> {
         match named_by {
             Some(configured) if !same_host(configured, url) => {
-                self.0.dial.reach_of(&bare_host(configured)).await.map_err(|error| explain_dial(url, &error))
+                let host = bare_host(configured);
+                if let Some(reach) = self.served().get(&host) {
+                    return Ok(*reach);
+                }
+                // Its document came to somebody else.
+                self.0.dial.reach_of(&host).await.map_err(|error| explain_dial(url, &error))
             }
             _ => Ok(Reach::Anywhere),
         }
+    }
+
+    /// Only hosts that the configuration names are remembered, so there are few.
+    fn remember(&self, url: &Url, named_by: Option<&Url>, answer: &http::Response<Incoming>) {
+        if named_by.is_none_or(|configured| same_host(configured, url)) {
+            let reach = answer.extensions().get::<Served>().map_or(Reach::PublicOnly, |served| served.0);
+            self.served().insert(bare_host(url), reach);
+        }
+    }
+
+    fn served(&self) -> std::sync::MutexGuard<'_, HashMap<String, Reach>> {
+        self.0.served.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use crate::address::Reach;
+use crate::address::{Class, Reach, classify};
 use crate::dial::{Dial, DialError};
 
 /// Connects a pool of connections under one reach. Pools of different reach are never shared: an idle connection to a
@@ -73,14 +73,33 @@ impl tower::Service<Uri> for Connector {
 
 impl Connection for Link {
     fn connected(&self) -> Connected {
+        let connected = Connected::new().extra(Served(self.reach()));
         match self {
             Self::Tls(stream) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
-                Connected::new().negotiated_h2()
+                connected.negotiated_h2()
             }
-            _ => Connected::new(),
+            _ => connected,
         }
     }
 }
+
+impl Link {
+    /// How far documents that come along here may point: anywhere if the peer has a private address.
+    fn reach(&self) -> Reach {
+        let socket = match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        };
+        match socket.peer_addr().map(|peer| classify(peer.ip())) {
+            Ok(Class::Private) => Reach::Anywhere,
+            _ => Reach::PublicOnly,
+        }
+    }
+}
+
+/// Stands among an answer's extensions: how far what it says may point, by the address that it came from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Served(pub(crate) Reach);
 
 impl AsyncRead for Link {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {

@@ -54,6 +54,11 @@ pub enum Outcome {
         /// The whole story, which the client was not told.
         detail: String,
     },
+    /// The client went away before there was an answer.
+    Abandoned {
+        /// Whether it was already on its way, so that the API server may have done what it asks for.
+        forwarded: bool,
+    },
 }
 
 /// The part of an event that is known before the first step.
@@ -63,6 +68,8 @@ pub(crate) struct Beginning {
     path: String,
     source: IpAddr,
     pub(crate) user: Option<User>,
+    /// Set before the first byte goes to the API server.
+    pub(crate) forwarded: bool,
 }
 
 impl Beginning {
@@ -73,11 +80,12 @@ impl Beginning {
             path: request.uri().path().to_owned(),
             source,
             user: None,
+            forwarded: false,
         }
     }
 
     pub(crate) fn end(self, issuer: &str, outcome: Outcome) -> Event {
-        let Self { at, method, path, source, user } = self;
+        let Self { at, method, path, source, user, forwarded: _ } = self;
         Event { at, method, path, source, issuer: issuer.to_owned(), user, outcome }
     }
 }

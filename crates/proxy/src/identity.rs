@@ -103,7 +103,9 @@ impl Mapping {
             }
             Some(_) => return Err(malformed()),
         };
-        Ok(named.into_iter().map(|group| format!("{}{group}", self.groups_prefix)).collect())
+        // A group without a name is none: `Impersonate-Group:` with nothing behind it would be judged as a group.
+        let named = named.into_iter().filter(|group| !group.is_empty());
+        Ok(named.map(|group| format!("{}{group}", self.groups_prefix)).collect())
     }
 
     fn check_required(&self, claims: &Claims) -> Result<(), Refusal> {
@@ -147,6 +149,18 @@ mod tests {
         assert_eq!((all.name.as_str(), all.groups), ("oidc:jane", vec!["oidc:a".into(), "oidc:b".into()]));
         assert_eq!(user(&mapping(), r#"{"sub":"jane","groups":"a"}"#).unwrap().groups, ["oidc:a"]);
         assert!(user(&mapping(), r#"{"sub":"jane"}"#).unwrap().groups.is_empty());
+    }
+
+    #[test]
+    fn a_group_without_a_name_is_none() {
+        for prefix in ["", "oidc:"] {
+            let mapping = Mapping { groups_prefix: prefix.into(), ..mapping() };
+            assert_eq!(
+                user(&mapping, r#"{"sub":"jane","groups":["","a"]}"#).unwrap().groups,
+                [format!("{prefix}a")]
+            );
+            assert!(user(&mapping, r#"{"sub":"jane","groups":""}"#).unwrap().groups.is_empty());
+        }
     }
 
     #[test]

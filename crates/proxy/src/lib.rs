@@ -9,7 +9,8 @@
 //!    as the user with the proxy's credential, or with the caller's own token.
 //! 4. [`upstream`] sends it on the lane of that passage; the answer streams back as it comes, or two upgraded
 //!    connections are joined ([`upgrade`]).
-//! 5. [`event`]: whatever happened is told to the observer, once.
+//! 5. [`event`]: whatever happened is told to the observer, once, also when the client hangs up meanwhile. While the
+//!    observer cannot listen, nothing is sent on.
 //!
 //! A refusal in any step is an answer of [`refusal`] and an event; no step after it runs. Who may do what is decided by
 //! the API server's own authorization, from the impersonated name: the proxy grants nothing.
@@ -35,6 +36,7 @@ use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use outbound::Dial;
 use token::{ProxyCaller, Verifier};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use body::Body;
 pub use event::{Event, Outcome, User};
@@ -56,6 +58,7 @@ pub struct Proxy {
     allowed_groups: Vec<String>,
     mode: Mode,
     upstream: Upstream,
+    free_tunnels: Arc<Semaphore>,
     world: World,
 }
 
@@ -69,6 +72,8 @@ pub struct Settings {
     pub allowed_groups: Vec<String>,
     /// As whom requests go on.
     pub mode: Mode,
+    /// Upgraded connections at once. They are not among those that the listener counts.
+    pub most_tunnels: usize,
 }
 
 /// As whom requests go on.
@@ -98,36 +103,26 @@ impl Proxy {
     /// # Errors
     /// [`BadTarget`]: the API server's URL, CA or the proxy's certificate cannot be used.
     pub fn new(settings: Settings, target: Target, world: World) -> Result<Self, BadTarget> {
-        let Settings { verifier, mapping, allowed_groups, mode } = settings;
+        let Settings { verifier, mapping, allowed_groups, mode, most_tunnels } = settings;
         Ok(Self {
             authenticate: Authenticate::new(verifier, mapping, Arc::clone(&world.clock)),
             allowed_groups,
             mode,
             upstream: Upstream::new(target, &world.dial)?,
+            free_tunnels: Arc::new(Semaphore::new(most_tunnels.min(Semaphore::MAX_PERMITS))),
             world,
         })
     }
 
     /// Answers one request of a client at `peer`.
     pub async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
-        let mut beginning = Beginning::of(&request, peer, self.world.clock.now());
-        let (response, outcome) = match self.pass(request, peer, &mut beginning).await {
-            Ok(response) => {
-                let impersonated = matches!(self.mode, Mode::Impersonate(_));
-                let outcome = Outcome::Passed { status: response.status(), impersonated };
-                (response, outcome)
-            }
-            Err(refusal) => {
-                let outcome = Outcome::Refused {
-                    status: refusal.status(),
-                    code: refusal.code(),
-                    detail: refusal.detail(),
-                };
-                (refusal.response(), outcome)
-            }
+        let beginning = Beginning::of(&request, peer, self.world.clock.now());
+        let mut heard = Heard { proxy: self, beginning: Some(beginning) };
+        let outcome = match heard.beginning.as_mut() {
+            Some(beginning) => self.pass(request, peer, beginning).await,
+            None => Err(Refusal::Unheard),
         };
-        self.world.observer.observe(&beginning.end(self.authenticate.trust(), outcome));
-        response
+        heard.close(outcome)
     }
 
     /// The steps, in order.
@@ -137,6 +132,9 @@ impl Proxy {
         peer: IpAddr,
         beginning: &mut Beginning,
     ) -> Result<Response<Body>, Refusal> {
+        if !self.world.observer.listens() {
+            return Err(Refusal::Unheard);
+        }
         let (caller, bearer) = self.authenticate.caller(request.headers()).await?;
         beginning.user = Some(caller.told());
 
@@ -147,19 +145,27 @@ impl Proxy {
 
         let passage = self.passage(user, bearer, peer);
 
-        let client = asked.map(|protocol| (protocol, hyper::upgrade::on(&mut request)));
+        let client = match asked {
+            Some(protocol) => Some((protocol, self.free_tunnel()?, hyper::upgrade::on(&mut request))),
+            None => None,
+        };
         // What this side's HTTP stack noted about the request means nothing to the other's.
         request.extensions_mut().clear();
+        beginning.forwarded = true;
         let answer = self.upstream.send(request, &passage, peer, asked).await?;
         match (client, answer.status()) {
-            (Some((protocol, client)), StatusCode::SWITCHING_PROTOCOLS) => {
-                upgrade::join(answer, protocol, client, &self.world.tunnels)
+            (Some((protocol, place, client)), StatusCode::SWITCHING_PROTOCOLS) => {
+                upgrade::join(answer, protocol, client, place, &self.world.tunnels)
             }
             (None, StatusCode::SWITCHING_PROTOCOLS) => {
                 Err(Refusal::Answer("it switches protocols and was not asked to"))
             }
             _ => Ok(streamed(answer)),
         }
+    }
+
+    fn free_tunnel(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        Arc::clone(&self.free_tunnels).try_acquire_owned().map_err(|_| Refusal::Tunnels)
     }
 
     fn passage(&self, mut user: KubeUser, bearer: Bearer, peer: IpAddr) -> Passage {
@@ -173,6 +179,44 @@ impl Proxy {
     }
 }
 
+/// A request that is told to the observer exactly once, also if its future is dropped: hyper does that as soon as the
+/// client hangs up, and by then the API server may have done what it was asked.
+struct Heard<'a> {
+    proxy: &'a Proxy,
+    beginning: Option<Beginning>,
+}
+
+impl Heard<'_> {
+    fn close(mut self, end: Result<Response<Body>, Refusal>) -> Response<Body> {
+        let (response, outcome) = match end {
+            Ok(response) => {
+                let impersonated = matches!(self.proxy.mode, Mode::Impersonate(_));
+                let outcome = Outcome::Passed { status: response.status(), impersonated };
+                (response, outcome)
+            }
+            Err(refusal) => {
+                let (status, code, detail) = (refusal.status(), refusal.code(), refusal.detail());
+                (refusal.response(), Outcome::Refused { status, code, detail })
+            }
+        };
+        self.tell(|_| outcome);
+        response
+    }
+
+    fn tell(&mut self, outcome: impl FnOnce(&Beginning) -> Outcome) {
+        if let Some(beginning) = self.beginning.take() {
+            let outcome = outcome(&beginning);
+            self.proxy.world.observer.observe(&beginning.end(self.proxy.authenticate.trust(), outcome));
+        }
+    }
+}
+
+impl Drop for Heard<'_> {
+    fn drop(&mut self) {
+        self.tell(|beginning| Outcome::Abandoned { forwarded: beginning.forwarded });
+    }
+}
+
 impl Caller {
     fn told(&self) -> User {
         User {
@@ -182,6 +226,10 @@ impl Caller {
         }
     }
 }
+
+/// Upgraded connections that a proxy carries at once unless it is told otherwise. Each holds two file descriptors and,
+/// when both directions are busy, some 100 KiB.
+pub const MOST_TUNNELS: usize = 2048;
 
 /// The API server's answer without the headers of its hop.
 fn streamed(answer: Response<Incoming>) -> Response<Body> {

@@ -31,10 +31,16 @@ impl Probe {
     }
 
     /// Sees to it that keys are there before somebody needs them, and come back after an outage though nobody asked.
-    /// Never ends.
+    /// Never ends. What is wrong with them stands in the log, once a change: the probe's port tells it to nobody.
     pub async fn keep_keys(&self) {
+        let mut logged = None;
         loop {
             let health = self.keys.health();
+            let trouble = health.last_error.as_ref().map(ToString::to_string);
+            if trouble != logged {
+                tracing::warn!(?trouble, "the issuer's keys");
+                logged = trouble;
+            }
             if health.last_error.is_some() || health.age.is_none_or(|age| age > REFRESH_AFTER) {
                 self.keys.warm();
             }
@@ -42,16 +48,16 @@ impl Probe {
         }
     }
 
-    /// Answers one request to the probe's port. `?full=1` tells what is missing.
+    /// Answers one request to the probe's port. `?full=1` tells which check fails, and not why: anybody may ask.
     pub fn answer<B>(&self, request: &Request<B>) -> Response<Body> {
         let told = request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair == "full=1"));
         match (request.method(), request.uri().path()) {
             (&Method::GET | &Method::HEAD, "/live") => answer(StatusCode::OK, &serde_json::json!({})),
             (&Method::GET | &Method::HEAD, "/ready") => {
-                let checks = [("serving", self.check_serving()), ("oidc-issuer", self.check_issuer())];
-                let ready = checks.iter().all(|(_, check)| check.is_ok());
+                let checks = [("serving", self.serves()), ("oidc-issuer", self.has_keys())];
+                let ready = checks.iter().all(|(_, passes)| *passes);
                 let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-                let full = checks.into_iter().map(|(name, check)| (name.to_owned(), words(check).into()));
+                let full = checks.into_iter().map(|(name, passes)| (name.to_owned(), words(passes).into()));
                 answer(
                     status,
                     &if told { serde_json::Value::Object(full.collect()) } else { serde_json::json!({}) },
@@ -61,21 +67,18 @@ impl Probe {
         }
     }
 
-    fn check_serving(&self) -> Result<(), String> {
-        if self.serving.load(Ordering::Acquire) { Ok(()) } else { Err("not accepting requests".into()) }
+    fn serves(&self) -> bool {
+        self.serving.load(Ordering::Acquire)
     }
 
-    fn check_issuer(&self) -> Result<(), String> {
+    fn has_keys(&self) -> bool {
         let health = self.keys.health();
-        match health.age {
-            Some(age) if age <= self.serve_for && health.keys > 0 => Ok(()),
-            _ => Err(health.last_error.map_or("no keys yet".into(), |error| error.to_string())),
-        }
+        health.keys > 0 && health.age.is_some_and(|age| age <= self.serve_for)
     }
 }
 
-fn words(check: Result<(), String>) -> String {
-    check.map_or_else(|why| why, |()| "OK".into())
+const fn words(passes: bool) -> &'static str {
+    if passes { "OK" } else { "failed" }
 }
 
 fn answer(status: StatusCode, document: &serde_json::Value) -> Response<Body> {

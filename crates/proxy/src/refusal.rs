@@ -3,7 +3,7 @@
 //! The asker of a 401 learns nothing but that: what was wrong with the token goes to the audit event, as in the API
 //! server. The texts of 403 are kube-oidc-proxy's where it has one, inside of a `Status` so that kubectl shows them.
 
-use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 use token::Rejected;
 use wire::status::{Reason, Status};
@@ -55,6 +55,12 @@ pub(crate) enum Refusal {
     /// The API server did not accept a connection in time.
     #[error("the API server did not answer in time")]
     Late(String),
+    /// As many upgraded connections as there may be.
+    #[error("the proxy carries as many upgraded connections as it may; try again later")]
+    Tunnels,
+    /// Who hears of requests cannot take more. Nobody acts unheard.
+    #[error("the proxy's audit log cannot take more; try again later")]
+    Unheard,
     /// An answer that does not belong to the request.
     #[error("the API server's answer cannot be passed on: {0}")]
     Answer(&'static str),
@@ -78,6 +84,8 @@ impl Refusal {
             Self::CredentialRefused => "credential_refused",
             Self::Unreachable(_) => "unreachable",
             Self::Late(_) => "late",
+            Self::Tunnels => "tunnels",
+            Self::Unheard => "unheard",
             Self::Answer(_) => "answer",
         }
     }
@@ -108,6 +116,9 @@ impl Refusal {
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
         if status == StatusCode::METHOD_NOT_ALLOWED {
             headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
         }
@@ -129,6 +140,7 @@ impl Refusal {
                 (StatusCode::BAD_GATEWAY, Reason::ServiceUnavailable)
             }
             Self::Late(_) => (StatusCode::GATEWAY_TIMEOUT, Reason::Timeout),
+            Self::Tunnels | Self::Unheard => (StatusCode::SERVICE_UNAVAILABLE, Reason::ServiceUnavailable),
         }
     }
 }

@@ -6,6 +6,7 @@ use http::{HeaderMap, Response};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::body::Body;
 use crate::guard;
@@ -34,11 +35,13 @@ impl Protocol {
 }
 
 /// Joins the client's connection with the API server's, which has switched to `asked`, and gives the client's answer.
-/// Each direction ends for itself: what one side has finished sending is passed on while the other still sends.
+/// Each direction ends for itself: what one side has finished sending is passed on while the other still sends. `place`
+/// is held for as long.
 pub(crate) fn join(
     answer: Response<Incoming>,
     asked: Protocol,
     client: OnUpgrade,
+    place: OwnedSemaphorePermit,
     tunnels: &Tasks,
 ) -> Result<Response<Body>, Refusal> {
     if switched_to(answer.headers()) != Some(asked) {
@@ -51,7 +54,11 @@ pub(crate) fn join(
     let mut response = Response::new(Body::empty());
     *response.status_mut() = answer.status();
     *response.headers_mut() = headers;
-    tunnels.spawn_until_stop(carry(client, hyper::upgrade::on(answer)));
+    let carried = carry(client, hyper::upgrade::on(answer));
+    tunnels.spawn_until_stop(async move {
+        carried.await;
+        drop(place);
+    });
     Ok(response)
 }
 

@@ -6,6 +6,7 @@ mod serve;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use ambient::Secret;
 use anyhow::ensure;
 use proxy::{Extras, Mapping, Mode, Prefixes};
 use token::{Alg, AlgSet};
@@ -89,7 +90,7 @@ pub(crate) struct Args {
     token_file: Option<PathBuf>,
     /// The proxy's token. Every process of the machine can read it here: prefer --token-file
     #[arg(long, value_name = "TOKEN", requires = "server", group = "credential")]
-    token: Option<String>,
+    token: Option<Secret<String>>,
     /// The proxy's client certificate
     #[arg(long, value_name = "FILE", requires_all = ["server", "client_key"], group = "credential")]
     client_certificate: Option<PathBuf>,
@@ -250,6 +251,13 @@ mod tests {
         ] {
             assert!(read(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn attack_26_the_proxys_token_is_not_shown() {
+        let args = read(&["--server=https://a.test", "--token=hunter2"]).unwrap();
+        assert_eq!(args.token.as_ref().unwrap().expose(), "hunter2");
+        assert!(!format!("{args:?}").contains("hunter2"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod health;
 mod lines;
 mod logs;
 mod metrics;
+mod scribe;
 
 use std::net::SocketAddr;
 
@@ -14,6 +15,7 @@ pub(crate) use audit::Audit;
 pub(crate) use health::service;
 pub(crate) use logs::Logger;
 pub(crate) use metrics::Metrics;
+pub(crate) use scribe::{Entry, Scribe};
 
 /// `telemetry` and `logger` (dex.md 2.2).
 pub(crate) struct Settings {

@@ -71,6 +71,30 @@ async fn attack_12_rebinding_finds_no_second_resolution() {
     assert_eq!((names.asked("rebind.example"), server.connections()), (1, 1));
 }
 
+/// The name of a public issuer is its owner's to answer for, at any time in any way. What counts is who served the
+/// document.
+#[tokio::test]
+async fn attack_12_an_issuer_that_turns_private_after_its_document_points_no_further() {
+    let private = Server::plain(async |_| text(200, "secret")).await;
+    let inside = private.url_as("inside.example", "/").to_string().replace("http:", "https:");
+    let inside = Url::parse(&inside).unwrap();
+    let issuer = Issuer::builder().names(&["issuer.example"]).start().await;
+    let configured = issuer.server().url_as("issuer.example", "/.well-known/openid-configuration");
+    for (later, connections) in [("8.8.8.8", 1), ("127.0.0.1", 2)] {
+        let names = Names::new(&[
+            ("issuer.example", &[&["127.0.0.1"], &[later]]),
+            ("inside.example", &[&["127.0.0.1"]]),
+        ]);
+        let client =
+            Client::new(&dial().resolving(Arc::clone(&names) as _), trusting(issuer.ca_pem())).unwrap();
+        fetch(&client, &configured, None).await.unwrap();
+        // It was private when it served the document, so the connection is made, and only then fails as TLS.
+        let answer = fetch(&client, &inside, Some(&configured)).await;
+        assert!(matches!(answer, Err(FetchError::Unreachable { .. })), "{later}: {answer:?}");
+        assert_eq!((private.connections(), names.asked("issuer.example")), (connections, 1), "{later}");
+    }
+}
+
 #[tokio::test]
 async fn attack_12_metadata_is_out_of_reach_even_when_configured() {
     let names = Names::new(&[

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
 use ambient::{BoxFuture, Fetch as _, FetchError, Fetched, SystemClock, Want};
-use outbound::{Client, Dial, Options, Resolve, Trust};
+use outbound::{Answer, Client, Dial, Options, Request, Resolve, Trust};
 use url::Url;
 
 /// Names and the answers they give, one after the other; the last one stays.
@@ -58,6 +58,19 @@ fn dial() -> Dial {
 fn trusting(ca_pem: &str) -> Options {
     let pem = (!ca_pem.is_empty()).then(|| ca_pem.as_bytes().to_vec());
     Options { trust: Trust::only(pem), ..Options::default() }
+}
+
+#[test]
+fn attack_26_requests_and_answers_do_not_show_what_they_carry() {
+    let url = Url::parse("https://a.example/token?code=canary").unwrap();
+    let value = http::HeaderValue::from_static("Bearer canary");
+    let request =
+        Request::form(&url, "client_secret=canary").header(http::header::AUTHORIZATION, value.clone());
+    let mut answer =
+        Answer { status: http::StatusCode::OK, headers: http::HeaderMap::new(), body: "canary".into() };
+    answer.headers.insert("x-token", value);
+    let shown = format!("{request:?} {answer:?}");
+    assert!(shown.contains("a.example/token") && !shown.contains("canary"), "{shown}");
 }
 
 async fn fetch(client: &Client, url: &Url, named_by: Option<&Url>) -> Result<Fetched, FetchError> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http_body_util::BodyExt as _;
 use proxy::{Extras, Mode, Outcome, Probe};
 use serde_json::{Value, json};
 use testkit::Line;
@@ -11,7 +12,8 @@ use crate::front::{Front, Plan};
 #[tokio::test]
 async fn a_caller_reaches_the_api_server_as_itself_by_the_proxys_right() {
     let front = Front::start().await;
-    let token = front.token(json!({"sub": "jane", "groups": ["a", "b", "system:authenticated"], "jti": "7"}));
+    let token =
+        front.token(json!({"sub": "jane", "groups": ["a", "", "b", "system:authenticated"], "jti": "7"}));
     let seen =
         front.reached(&token, &[("accept", "application/json"), ("x-forwarded-for", "10.9.9.9")]).await;
     let headers = &seen["headers"];
@@ -133,6 +135,9 @@ async fn an_issuer_that_is_down_lets_nobody_in_and_recovers() {
     assert_eq!(front.events.last_code(), "keys_unavailable");
     probe.set_serving(true);
     assert_eq!((ask("/ready"), ask("/live"), ask("/")), (503, 200, 404));
+    let told = probe.answer(&http::Request::get("/ready?full=1").body(()).unwrap()).into_body();
+    let told = told.collect().await.unwrap().to_bytes();
+    assert_eq!(told, r#"{"oidc-issuer":"failed","serving":"OK"}"#, "which, and not why");
     front.issuer.set_line(Line::Up).await;
     front.clock.advance(Duration::from_secs(60));
     front.reached(&front.jane(), &[]).await;

@@ -2,15 +2,19 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use ambient::{Clock, Ignore, Observer, SystemClock, Tasks};
 use inbound::{Limits, Listener, Peer, Setting};
 use outbound::{Client, Dial, Options, Roots, Trust};
-use proxy::{Credential, Event, Extras, Mapping, Mode, Outcome, Proxy, Settings, Target, World};
+use proxy::{
+    Credential, Event, Extras, MOST_TUNNELS, Mapping, Mode, Outcome, Proxy, Settings, Target, World,
+};
 use serde_json::{Value, json};
 use testkit::{FakeClock, Issuer, TestCa};
 use token::{Audience, Expect, Keys, Pace, RemoteKeys, Source, Verifier};
+use tokio::sync::Notify;
 use url::Url;
 
 use crate::stub::Stub;
@@ -37,20 +41,41 @@ pub(crate) struct Plan {
     pub(crate) allowed_groups: Vec<String>,
     pub(crate) clock: FakeClock,
     pub(crate) dial: Option<Dial>,
+    pub(crate) most_tunnels: usize,
 }
 
 #[derive(Default)]
-pub(crate) struct Heard(Mutex<Vec<Event>>);
+pub(crate) struct Heard {
+    events: Mutex<Vec<Event>>,
+    deaf: AtomicBool,
+    more: Notify,
+}
 
 impl Observer<Event> for Heard {
     fn observe(&self, event: &Event) {
-        self.0.lock().unwrap().push(event.clone());
+        self.events.lock().unwrap().push(event.clone());
+        self.more.notify_one();
+    }
+
+    fn listens(&self) -> bool {
+        !self.deaf.load(Ordering::SeqCst)
     }
 }
 
 impl Heard {
     pub(crate) fn all(&self) -> Vec<Event> {
-        self.0.lock().unwrap().clone()
+        self.events.lock().unwrap().clone()
+    }
+
+    /// Stops listening, or listens again.
+    pub(crate) fn set_deaf(&self, deaf: bool) {
+        self.deaf.store(deaf, Ordering::SeqCst);
+    }
+
+    /// The event that comes next, or has come since the last call.
+    pub(crate) async fn next(&self) -> Event {
+        self.more.notified().await;
+        self.all().pop().expect("an event")
     }
 
     /// The word of the last refusal.
@@ -58,6 +83,7 @@ impl Heard {
         match self.all().pop().expect("an event").outcome {
             Outcome::Refused { code, .. } => code,
             Outcome::Passed { .. } => "passed",
+            Outcome::Abandoned { .. } => "abandoned",
         }
     }
 }
@@ -80,6 +106,7 @@ impl Default for Plan {
             allowed_groups: Vec::new(),
             clock: FakeClock::default(),
             dial: None,
+            most_tunnels: MOST_TUNNELS,
         }
     }
 }
@@ -133,6 +160,7 @@ impl Plan {
             mapping: self.mapping,
             allowed_groups: self.allowed_groups,
             mode: self.mode,
+            most_tunnels: self.most_tunnels,
         };
         let target = Target {
             server: self.server.unwrap_or_else(|| stub.url()),

@@ -7,6 +7,7 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "tests connect as strangers do")]
 
+mod audit;
 mod callers;
 mod client;
 mod front;

@@ -41,6 +41,7 @@ struct Shared {
     raw: Option<String>,
     paths: Mutex<Vec<String>>,
     watch: Mutex<Option<mpsc::UnboundedReceiver<&'static str>>>,
+    held: Mutex<Option<mpsc::UnboundedSender<()>>>,
     connections: AtomicUsize,
     tasks: Tasks,
 }
@@ -71,6 +72,13 @@ impl Stub {
         let (events, pushed) = mpsc::unbounded_channel();
         *self.shared.watch.lock().unwrap() = Some(pushed);
         events
+    }
+
+    /// Arms `/held`: it says when it was asked, and never answers.
+    pub(crate) fn hold(&self) -> mpsc::UnboundedReceiver<()> {
+        let (asked, held) = mpsc::unbounded_channel();
+        *self.shared.held.lock().unwrap() = Some(asked);
+        held
     }
 
     async fn serve(ca: &TestCa, raw: Option<String>) -> Self {
@@ -148,6 +156,10 @@ async fn answer(shared: &Shared, mut request: Request<Incoming>, number: usize, 
         "/watch" => {
             let pushed = shared.watch.lock().unwrap().take().expect("the test armed the watch");
             Response::new(http_body_util::Either::Right(Pushed(pushed)))
+        }
+        "/held" => {
+            shared.held.lock().unwrap().as_ref().expect("the test armed it").send(()).unwrap();
+            std::future::pending().await
         }
         "/exec" => exec(shared, &mut request),
         path if path.starts_with("/401") => whole(StatusCode::UNAUTHORIZED, "who are you?".into()),

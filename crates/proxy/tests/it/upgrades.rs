@@ -32,6 +32,30 @@ async fn bytes_pass_both_ways_and_each_way_ends_for_itself() {
 }
 
 #[tokio::test]
+async fn attack_25_tunnels_have_a_bound_and_give_their_place_back() {
+    let front = Plan { most_tunnels: 1, ..Plan::default() }.start().await;
+    let headers = [("connection", "Upgrade"), ("upgrade", "SPDY/3.1")];
+    let first = client::send(front.address, get("/exec", &front.jane(), &headers)).await;
+    assert_eq!(first.status(), StatusCode::SWITCHING_PROTOCOLS);
+    front.get("/exec", &front.jane(), &headers).await.failure(503, "ServiceUnavailable");
+    assert_eq!((front.stub.paths().len(), front.events.last_code()), (1, "tunnels"));
+    front.reached(&front.jane(), &[]).await;
+    let mut stream = TokioIo::new(hyper::upgrade::on(first).await.unwrap());
+    stream.write_all(b"ping").await.unwrap();
+    stream.shutdown().await.unwrap();
+    stream.read_to_end(&mut Vec::new()).await.unwrap();
+    drop(stream);
+    // The place is free once both ends are: soon, and nobody says when.
+    loop {
+        let again = client::send(front.address, get("/exec", &front.jane(), &headers)).await;
+        if again.status() == StatusCode::SWITCHING_PROTOCOLS {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
 async fn attack_28_an_upgrade_to_bare_http_is_refused() {
     let front = Front::start().await;
     for protocol in ["h2c", "TLS/1.0", "websocket, h2c"] {

@@ -1,9 +1,11 @@
 //! Puts the proxy together and serves until it is told to stop.
 
 use std::convert::Infallible;
+use std::io::IsTerminal as _;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ambient::{Clock, Observer, Secret, SystemClock, Tasks};
 use anyhow::Context as _;
@@ -12,16 +14,17 @@ use http::Request;
 use hyper::body::Incoming;
 use inbound::{Limits, Listener, PairFiles, Peer, ServerTls, Setting, Versions};
 use outbound::{Client, Dial, Identity, Options, Roots, TokenFile, Trust};
-use proxy::{Credential, Event, Probe, Proxy, Settings, Target, World};
+use proxy::{Credential, Event, MOST_TUNNELS, Probe, Proxy, Settings, Target, World};
 use token::{Audience, Expect, Keys, Pace, RemoteKeys, Source, Verifier};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Args;
-use super::log::Log;
+use super::log::{Audit, Log};
 use crate::door::Door;
 
 pub(super) fn run(args: &Args, door: &Door) -> anyhow::Result<()> {
-    let _ = tracing_subscriber::fmt().with_writer(std::io::stderr).try_init();
+    let colours = std::io::stderr().is_terminal();
+    let _ = tracing_subscriber::fmt().with_ansi(colours).with_writer(std::io::stderr).try_init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.context("cannot start the runtime")?.block_on(serve(args, door))
 }
@@ -33,20 +36,14 @@ async fn serve(args: &Args, door: &Door) -> anyhow::Result<()> {
     let keys = Arc::new(issuer_keys(args, &dial, &clock, &background)?);
     let pace = Pace::default();
     let probe = Arc::new(Probe::new(Arc::clone(&keys), pace.stale_for, Arc::clone(&clock)));
-    let expect = Expect::new(&*args.oidc_issuer_url, Audience::only(&*args.oidc_client_id)).algs(args.algs());
-    let settings = Settings {
-        verifier: Verifier::new(token::Trust::new(&*args.oidc_issuer_url), Keys::Remote(keys), expect),
-        mapping: args.mapping(),
-        allowed_groups: args.allow_reserved_groups.clone(),
-        mode: args.mode(),
-    };
+    let audit = Arc::new(Audit::start().context("cannot start the audit thread")?);
     let world = World {
         clock: Arc::clone(&clock),
         dial,
         tunnels: tunnels.clone(),
-        observer: Arc::new(Log) as Arc<dyn Observer<Event>>,
+        observer: Arc::clone(&audit) as Arc<dyn Observer<Event>>,
     };
-    let proxy = Arc::new(Proxy::new(settings, target(args, door, &clock)?, world)?);
+    let proxy = Arc::new(Proxy::new(settings(args, keys), target(args, door, &clock)?, world)?);
 
     let tls = follow_certificate(args, &clock, &background)?;
     let plain = Setting {
@@ -91,7 +88,22 @@ async fn serve(args: &Args, door: &Door) -> anyhow::Result<()> {
     }
     tunnels.stop();
     background.stop();
+    tokio::select! {
+        () = audit.written() => {}
+        () = clock.sleep(LAST_LINES_WITHIN) => {}
+    }
     Ok(())
+}
+
+fn settings(args: &Args, keys: Arc<RemoteKeys>) -> Settings {
+    let expect = Expect::new(&*args.oidc_issuer_url, Audience::only(&*args.oidc_client_id)).algs(args.algs());
+    Settings {
+        verifier: Verifier::new(token::Trust::new(&*args.oidc_issuer_url), Keys::Remote(keys), expect),
+        mapping: args.mapping(),
+        allowed_groups: args.allow_reserved_groups.clone(),
+        mode: args.mode(),
+        most_tunnels: MOST_TUNNELS,
+    }
 }
 
 /// Who connected; the listener always says.
@@ -132,7 +144,7 @@ fn target(args: &Args, door: &Door, clock: &Arc<dyn Clock>) -> anyhow::Result<Ta
     };
     let credential = match (&args.token_file, &args.token, &args.client_certificate, &args.client_key) {
         (Some(path), ..) => token_file(path),
-        (_, Some(token), ..) => Credential::Token(Secret::from(token.as_str())),
+        (_, Some(token), ..) => Credential::Token(token.clone()),
         (_, _, Some(chain), Some(key)) => {
             Credential::Certificate(Identity { chain_pem: read(chain)?, key_pem: Secret::new(read(key)?) })
         }
@@ -159,6 +171,9 @@ async fn bind(address: std::net::SocketAddr) -> anyhow::Result<Listener> {
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
 }
+
+/// A log that nobody reads any more does not keep the process alive.
+const LAST_LINES_WITHIN: Duration = Duration::from_secs(5);
 
 /// Resolves when the process is asked to end.
 async fn until_told() -> anyhow::Result<()> {
