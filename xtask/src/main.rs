@@ -38,8 +38,7 @@ enum Door {
     Arrows,
     /// Check bans, licences and sources of other people's crates against deny.toml, without the network
     Deny,
-    /// Measure a running server from outside
-    #[command(subcommand)]
+    /// Measure the server from outside: exchange against bare signatures, latency, memory, start, size
     Bench(bench::Args),
     /// Run the fuzz targets for a while
     Fuzz(fuzz::Args),

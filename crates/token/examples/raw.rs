@@ -1,5 +1,6 @@
 //! The ceiling of an exchange: verify one signature, make one signature, nothing else. Writes the subject token and the key
-//! set that `cargo xtask bench exchange` hands to the server, so that both do the same work with the same keys.
+//! set that `cargo xtask bench` hands to the server, so that both do the same work with the same keys; what an earlier
+//! call wrote is used again.
 //!
 //! `raw ALG ISSUER FOLDER SECONDS` prints pairs of operations per CPU-second.
 
@@ -8,7 +9,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use ambient::{Clock as _, SystemClock};
+use ambient::{Clock as _, Secret, SystemClock};
 use token::{Alg, LocalSigner, Signer as _, SigningPool, VerifyingKey, sign_jwt};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -17,14 +18,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("raw ALG ISSUER FOLDER SECONDS".into());
     };
     let alg = Alg::parse(alg).ok_or("unknown algorithm")?;
+    let folder = Path::new(folder);
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let pool = SigningPool::start(1, 16)?;
-    let private = runtime.block_on(LocalSigner::generate(alg, &pool))?;
-    let signer = LocalSigner::from_pkcs8(alg, &private, &pool)?;
-    let token = runtime.block_on(sign_jwt(&signer, Some("JWT"), claims(issuer).as_bytes()))?;
-    std::fs::write(Path::new(folder).join("subject.jwt"), &token)?;
-    let jwks = serde_json::json!({ "keys": [signer.public_jwk()] });
-    std::fs::write(Path::new(folder).join("jwks.json"), jwks.to_string())?;
+    if !folder.join(TOKEN).exists() {
+        let private = runtime.block_on(LocalSigner::generate(alg, &pool))?;
+        let signer = LocalSigner::from_pkcs8(alg, &private, &pool)?;
+        let jwks = serde_json::json!({ "keys": [signer.public_jwk()] });
+        std::fs::write(folder.join(KEY_SET), jwks.to_string())?;
+        std::fs::write(folder.join(KEY), private.expose())?;
+        let token = runtime.block_on(sign_jwt(&signer, Some("JWT"), claims(issuer).as_bytes()))?;
+        std::fs::write(folder.join(TOKEN), token)?;
+    }
+    let signer = LocalSigner::from_pkcs8(alg, &Secret::new(std::fs::read(folder.join(KEY))?), &pool)?;
+    let token = std::fs::read_to_string(folder.join(TOKEN))?;
 
     let key = VerifyingKey::from_jwk(signer.public_jwk())?;
     let (message, signature) = token.rsplit_once('.').ok_or("no signature")?;
@@ -38,7 +45,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         runtime.block_on(signer.sign(message.as_bytes()))?;
         pairs += 1;
     }
-    println!("{:.1}", f64::from(pairs) / (cpu()? - used));
+    println!("{:.1}", f64::from(pairs) / (cpu()? - used).max(f64::MIN_POSITIVE));
     Ok(())
 }
 
@@ -63,3 +70,7 @@ fn cpu() -> Result<f64, Box<dyn std::error::Error>> {
     let ticks: f64 = fields.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
     Ok(ticks / 100.0)
 }
+
+const TOKEN: &str = "subject.jwt";
+const KEY_SET: &str = "jwks.json";
+const KEY: &str = "subject.der";

@@ -1,12 +1,12 @@
 //! wrk: a bounded load, and its report as numbers.
 
 use std::process::Command;
-use std::thread::available_parallelism;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::Load;
+use super::last_core;
+use super::load::Load;
 use crate::peers;
 use crate::shell::output;
 
@@ -56,9 +56,8 @@ impl Report {
 
 /// Puts the load on, from another core than the first where there is one: pin the server to the first.
 pub(crate) fn run(load: &Load) -> Result<Report> {
-    let cores = available_parallelism()?.get();
     let mut command = Command::new("taskset");
-    command.args(["--cpu-list", &(cores - 1).to_string()]).arg(peers::program("wrk", "wrk")?);
+    command.args(["--cpu-list", &last_core()?]).arg(peers::program("wrk", "wrk")?);
     command.args(["--threads", "1", "--latency", "--connections", &load.connections.to_string()]);
     command.arg("--duration").arg(format!("{}s", load.seconds));
     if let Some(script) = &load.script {
