@@ -39,7 +39,7 @@ impl Place {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         match options.open(path) {
             Ok(_) => Ok(()),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => close_to_others(path),
             Err(error) if error.kind() == ErrorKind::NotFound => Err(folder_missing(path)),
             Err(error) => {
                 Err(StoreError::Unavailable(format!("{}: cannot be created: {error}", path.display())))
@@ -75,6 +75,35 @@ impl std::fmt::Display for Place {
     }
 }
 
+/// A file that somebody else made, or copied, may be open to all; its companions from before are as open as it was.
+#[cfg(unix)]
+fn close_to_others(path: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        let Ok(found) = std::fs::metadata(&name) else { continue };
+        let mode = found.permissions().mode();
+        if !found.is_file() || mode & OTHERS == 0 {
+            continue;
+        }
+        let closed = std::fs::Permissions::from_mode(mode & !OTHERS);
+        std::fs::set_permissions(&name, closed).map_err(|error| {
+            let name = Path::new(&name).display();
+            StoreError::Unavailable(format!(
+                "{name} holds keys, is open to other users, and cannot be closed to them: {error}; `chmod go= {name}` as its owner"
+            ))
+        })?;
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn close_to_others(_: &Path) -> Result<(), StoreError> {
+    Ok(())
+}
+
 fn folder_missing(path: &Path) -> StoreError {
     let folder = path.parent().unwrap_or(path);
     StoreError::Unavailable(format!(
@@ -89,6 +118,10 @@ fn without_authority(path: &str) -> &str {
     let local = path.strip_prefix("//localhost/").or_else(|| path.strip_prefix("///"));
     local.map_or(path, |rest| path.get(path.len() - rest.len() - 1..).unwrap_or(path))
 }
+
+/// What a mode allows to the group and to everybody.
+#[cfg(unix)]
+const OTHERS: u32 = 0o077;
 
 #[cfg(test)]
 mod tests {

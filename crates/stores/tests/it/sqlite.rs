@@ -79,6 +79,25 @@ async fn only_the_owner_may_read_what_it_creates() {
     assert_eq!(files, 3, "the database, its log and the log's index");
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn what_it_finds_open_to_others_is_closed() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("obol.db");
+    open(&path).await.unwrap().create(&record("a")).await.unwrap();
+    let files: Vec<_> =
+        std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    for file in &files {
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    let store = open(&path).await.unwrap();
+    assert!(store.get(KIND, "a").await.unwrap().is_some());
+    for file in files.iter().filter(|file| file.exists()) {
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{}", file.display());
+    }
+}
+
 #[tokio::test]
 async fn a_missing_folder_is_said_and_not_created() {
     let folder = TempDir::new().unwrap();

@@ -258,6 +258,10 @@ async fn a_person_has_what_the_configuration_asks_for() {
     let said = signed_in(json!({"scopes": ["profile"]}), "email", json!(null)).await.unwrap();
     assert_eq!((said.email.as_str(), said.email_verified), ("", false));
     let skip = json!({"insecureSkipEmailVerified": true});
+    for odd in [json!("false"), json!("true"), json!(1), json!([true])] {
+        let refused = signed_in(skip.clone(), "email_verified", odd.clone()).await;
+        assert!(refused.is_err(), "attack 5: {odd} is neither true nor false, and not missing either");
+    }
     assert!(signed_in(skip.clone(), "email_verified", json!(null)).await.unwrap().email_verified);
     assert!(
         !signed_in(skip, "email_verified", json!(false)).await.unwrap().email_verified,
