@@ -12,7 +12,7 @@ use ambient::Time;
 #[derive(Debug, Clone)]
 pub enum Event {
     /// The token endpoint, the authorization endpoint or UserInfo decided.
-    Decision(Box<Decision>),
+    Decision(Arc<Decision>),
     /// The signing keys changed.
     Keys(KeysChanged),
     /// A changed configuration is in use.

@@ -168,7 +168,7 @@ impl Cx<'_> {
                 self.decision.reason = Some(fault.to_string().into());
             }
         }
-        self.provider.around.events.observe(&Event::Decision(Box::new(self.decision)));
+        self.provider.around.events.observe(&Event::Decision(Arc::new(self.decision)));
     }
 }
 

@@ -156,7 +156,9 @@ impl Stage {
         let events = std::mem::take(&mut *self.heard.events.lock().unwrap());
         events
             .into_iter()
-            .filter_map(|event| if let Event::Decision(decision) = event { Some(*decision) } else { None })
+            .filter_map(|event| {
+                if let Event::Decision(decision) = event { Some(Decision::clone(&decision)) } else { None }
+            })
             .collect()
     }
 }

@@ -208,7 +208,7 @@ pub(super) fn tell(mut cx: Cx<'_>, outcome: Result<Reply, Stop>) -> Result<Reply
         cx.decision.reason.get_or_insert(reason);
     }
     if cx.decision.allowed || cx.decision.error.is_some() {
-        cx.provider.around.events.observe(&Event::Decision(Box::new(cx.decision)));
+        cx.provider.around.events.observe(&Event::Decision(Arc::new(cx.decision)));
     }
     outcome
 }
