@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 use ambient::{Clock as _, SystemClock};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
@@ -18,26 +18,16 @@ pub(super) fn write(out: &mut String, members: Vec<(&'static str, Value)>, logge
     let shown = members.into_iter().filter(|(name, value)| !value.is_null() && !logger.excludes(name));
     match logger.format {
         Format::Json => {
-            let mut before = '{';
-            for (name, value) in shown {
-                let _ = write!(out, "{before}\"{name}\":{value}");
-                before = ',';
-            }
-            out.push_str("}\n");
+            let object: Map<String, Value> = shown.map(|(name, value)| (name.to_owned(), value)).collect();
+            let _ = writeln!(out, "{}", Value::Object(object));
         }
         Format::Text => {
-            let mut before = "";
-            for (name, value) in shown {
-                // JSON strings are quoted and escaped: no claim can fake a line or a member.
-                let _ = match value.as_str() {
-                    Some(word) if !word.is_empty() && word.bytes().all(plain_byte) => {
-                        write!(out, "{before}{name}={word}")
-                    }
-                    _ => write!(out, "{before}{name}={value}"),
-                };
-                before = " ";
-            }
-            out.push('\n');
+            // JSON strings are quoted and escaped: no claim can fake a line or a member.
+            let text = shown.map(|(name, value)| match value.as_str() {
+                Some(word) if !word.is_empty() && word.bytes().all(plain_byte) => format!("{name}={word}"),
+                _ => format!("{name}={value}"),
+            });
+            let _ = writeln!(out, "{}", text.collect::<Vec<_>>().join(" "));
         }
     }
 }

@@ -46,7 +46,7 @@ impl<T: Send + 'static> Scribe<T> {
         to: impl Write + Send + 'static,
         words: impl Fn(&mut String, Entry<'_, T>) + Send + 'static,
     ) -> io::Result<Self> {
-        let (queue, items) = sync_channel(QUEUED + SPARE);
+        let (queue, items) = sync_channel(QUEUED + SPARE + MARKS);
         let state = Arc::<State>::default();
         let told = Arc::clone(&state);
         std::thread::Builder::new()
@@ -61,8 +61,8 @@ impl<T: Send + 'static> Scribe<T> {
     pub(crate) fn tell(&self, entry: impl FnOnce() -> T, happened: bool) {
         if happened || self.listens() {
             // Counted first: the thread must not take off what is not counted yet.
-            self.state.waiting.fetch_add(1, Ordering::Relaxed);
-            if self.queue.try_send(Item::Told(entry())).is_ok() {
+            let before = self.state.waiting.fetch_add(1, Ordering::Relaxed);
+            if before < QUEUED + SPARE && self.queue.try_send(Item::Told(entry())).is_ok() {
                 return;
             }
             self.state.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -144,6 +144,8 @@ fn persist(to: &mut impl Write, mut rest: &[u8], failing: &AtomicBool) {
 const QUEUED: usize = 16 * 1024;
 /// Room beyond that for what was granted to requests that were let in before.
 const SPARE: usize = 4 * 1024;
+/// Room that no entry takes, so that whoever waits for a full queue to be written does wait.
+const MARKS: usize = 8;
 /// Between tries to write what could not be written.
 const AGAIN: Duration = Duration::from_millis(200);
 const BATCH: usize = 64 * 1024;
