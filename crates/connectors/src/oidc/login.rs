@@ -15,7 +15,7 @@ use wire::form::Form;
 
 use super::Oidc;
 use super::asking::{Granted, Kept, Refused};
-use super::claims::{Unfit, Who, merged};
+use super::claims::{Unfit, Who};
 use super::settings::Pkce;
 
 /// What is remembered until the browser returns.
@@ -200,7 +200,7 @@ impl Oidc {
             let token =
                 granted.access_token.as_ref().ok_or_else(|| invalid("it gave no access token".into()))?;
             let userinfo = self.userinfo(token.expose()).await?;
-            claims = merged(&claims, &userinfo).map_err(invalid)?;
+            claims = self.mapping.merged(&claims, &userinfo).map_err(invalid)?;
         }
         let who = Who::Person { with_email: self.settings.asks_for("email") };
         let identity = self.mapping.identify(&claims, who).map_err(|why| match why {

@@ -76,10 +76,14 @@ impl std::fmt::Display for Place {
 }
 
 /// A file that somebody else made, or copied, may be open to all; its companions from before are as open as it was.
+/// Refused is only what everybody may open and we cannot close: a group may be the way in that we were given ourselves,
+/// as on a volume with a Kubernetes `fsGroup`.
 #[cfg(unix)]
 fn close_to_others(path: &Path) -> Result<(), StoreError> {
     use std::os::unix::fs::PermissionsExt as _;
 
+    // SQLite names the companions after the file itself, not after a link to it.
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     for suffix in ["", "-wal", "-shm"] {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
@@ -89,12 +93,14 @@ fn close_to_others(path: &Path) -> Result<(), StoreError> {
             continue;
         }
         let closed = std::fs::Permissions::from_mode(mode & !OTHERS);
-        std::fs::set_permissions(&name, closed).map_err(|error| {
+        if let Err(error) = std::fs::set_permissions(&name, closed)
+            && mode & EVERYBODY != 0
+        {
             let name = Path::new(&name).display();
-            StoreError::Unavailable(format!(
+            return Err(StoreError::Unavailable(format!(
                 "{name} holds keys, is open to other users, and cannot be closed to them: {error}; `chmod go= {name}` as its owner"
-            ))
-        })?;
+            )));
+        }
     }
     Ok(())
 }
@@ -122,6 +128,8 @@ fn without_authority(path: &str) -> &str {
 /// What a mode allows to the group and to everybody.
 #[cfg(unix)]
 const OTHERS: u32 = 0o077;
+#[cfg(unix)]
+const EVERYBODY: u32 = 0o007;
 
 #[cfg(test)]
 mod tests {

@@ -212,6 +212,49 @@ async fn dex_k3_userinfo_must_speak_of_the_same_person() {
 }
 
 #[tokio::test]
+async fn attack_24_an_address_is_verified_by_who_names_it() {
+    let signed_in = async |more: Value, from_token: Value, mut userinfo: Value| {
+        let mut config = json!({"getUserInfo": true});
+        config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let site = site(client(&config)).await;
+        let way = depart(&site, Hints::default()).await;
+        let mut token = id_token(&site, &way);
+        for (name, value) in from_token.as_object().unwrap() {
+            token = token.claim(name, value.clone());
+        }
+        grant(&site, &token.sign());
+        userinfo["sub"] = json!("ana");
+        site.issuer.set_userinfo("at", userinfo);
+        let identity = arrive(&site, &way, "code=c").await.ok()?.identity;
+        Some((identity.email, identity.email_verified))
+    };
+    let said = |email: &str, verified| Some((email.to_owned(), verified));
+    let plain = || json!({});
+    // The ID token says yes to a@example.com unless it is changed.
+    assert_eq!(signed_in(plain(), json!({}), json!({"email": "root@example.com"})).await, None);
+    let unsure = json!({"email_verified": null});
+    let yes = json!({"email_verified": true});
+    assert_eq!(signed_in(plain(), unsure.clone(), yes.clone()).await, None);
+    let same = json!({"email": "a@example.com"});
+    assert_eq!(signed_in(plain(), json!({}), same).await, said("a@example.com", true));
+    let whole = json!({"email": "b@example.com", "email_verified": true});
+    assert_eq!(signed_in(plain(), json!({}), whole).await, said("b@example.com", true));
+    // A no is a no, whoever says it, and the key does not take it for a missing claim.
+    let skip = json!({"insecureSkipEmailVerified": true});
+    let no = json!({"email_verified": false});
+    let other = json!({"email": "root@example.com"});
+    assert_eq!(signed_in(skip, no.clone(), other).await, said("root@example.com", false));
+    assert_eq!(signed_in(plain(), no, yes).await, said("a@example.com", false));
+    // The same for an address under a name of its own.
+    let mail = json!({"claimMapping": {"email": "mail"}, "overrideClaimMapping": true});
+    let other = json!({"mail": "root@example.com"});
+    assert_eq!(signed_in(mail, json!({"mail": "a@example.com"}), other).await, None);
+    let stands_in = json!({"claimMapping": {"email": "mail"}});
+    let other = json!({"mail": "b@example.com", "email_verified": true});
+    assert_eq!(signed_in(stands_in, unsure, other).await, None, "the address in use is the token's");
+}
+
+#[tokio::test]
 async fn the_secret_goes_where_the_upstream_takes_it() {
     for (config, methods, in_body) in [
         (json!({}), json!(null), false),
