@@ -1,7 +1,5 @@
 //! Chance as a value.
 
-use std::fmt::Write as _;
-
 /// Where randomness comes from. Implementations that serve real users are cryptographically strong.
 pub trait Random: Send + Sync + 'static {
     /// Fills `out` with random bytes.
@@ -21,10 +19,8 @@ pub trait RandomExt: Random {
     fn hex(&self, bytes: usize) -> String {
         let mut raw = vec![0; bytes];
         self.fill(&mut raw);
-        raw.iter().fold(String::with_capacity(bytes * 2), |mut out, b| {
-            let _ = write!(out, "{b:02x}");
-            out
-        })
+        let digit = |half: u8| char::from_digit(half.into(), 16).unwrap_or_default();
+        raw.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
     }
 
     /// A UUID of version 4 (RFC 9562 section 5.4).

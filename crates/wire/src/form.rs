@@ -68,7 +68,7 @@ impl<'a> Form<'a> {
 /// # Errors
 /// [`BadForm::Encoding`].
 pub fn decode(raw: &str) -> Result<Cow<'_, str>, BadForm> {
-    if !raw.bytes().any(|b| b == b'%' || b == b'+') {
+    if memchr::memchr2(b'%', b'+', raw.as_bytes()).is_none() {
         return Ok(Cow::Borrowed(raw));
     }
     let mut out = Vec::with_capacity(raw.len());

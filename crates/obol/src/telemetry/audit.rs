@@ -1,11 +1,10 @@
 //! The audit log: one line per decision. Nobody is let in while it is behind by more than its queue, and the process does not
 //! end before it is written.
 
-use ambient::{Clock as _, Observer, SystemClock};
-use provider::event::{Decision, Event};
-use serde_json::Value;
+use ambient::{Clock as _, Observer, SystemClock, Time};
+use provider::event::{Decision, Event, Shadow};
 
-use super::lines;
+use super::lines::Line;
 use super::logs::Logger;
 use super::scribe::{Entry, Scribe};
 
@@ -20,7 +19,7 @@ impl Audit {
             Entry::Told(event) => line(out, event, &logger),
             Entry::Lost(count) => {
                 let what = format!("{count} lines about refused requests found no room");
-                lines::write(out, plain(clock.now(), "ERROR", "audit", &what), &logger);
+                plain(out, &logger, clock.now(), "ERROR", "audit", &what);
             }
         };
         Scribe::start(std::io::stderr(), words).map(Self)
@@ -49,65 +48,63 @@ impl Observer<Event> for Audit {
 }
 
 fn line(out: &mut String, event: &Event, logger: &Logger) {
-    let members = match event {
-        Event::Decision(decision) => decided(decision),
-        Event::Keys(keys) => plain(keys.at, "INFO", "signing keys", &keys.what),
-        Event::Reloaded(reloaded) => plain(reloaded.at, "INFO", "configuration", &reloaded.what),
-        Event::Trouble(trouble) => plain(trouble.at, "ERROR", trouble.part, &trouble.what),
-    };
-    lines::write(out, members, logger);
-}
-
-fn decided(decision: &Decision) -> Vec<(&'static str, Value)> {
-    let text = |value: Option<&str>| value.map_or(Value::Null, Value::from);
-    let mut members =
-        plain(decision.at, if decision.allowed { "INFO" } else { "WARN" }, "decision", &decision.action);
-    members.extend([
-        ("request_id", Value::from(&*decision.request_id)),
-        (
-            "client_remote_addr",
-            decision.address.map_or(Value::Null, |address| Value::from(address.to_string())),
-        ),
-        ("outcome", Value::from(if decision.allowed { "allow" } else { "deny" })),
-        ("reason", text(decision.reason.as_deref())),
-        ("error", text(decision.error)),
-        ("client_id", text(decision.client.as_deref())),
-        ("connector_id", text(decision.connector.as_deref())),
-        ("upstream_issuer", text(decision.issuer.as_deref())),
-        ("upstream_subject", text(decision.upstream_subject.as_deref())),
-        ("upstream_jti", text(decision.upstream_token_id.as_deref())),
-        ("policy", text(decision.policy.as_deref())),
-        ("subject", text(decision.subject.as_deref())),
-        (
-            "audience",
-            if decision.audience.is_empty() {
-                Value::Null
-            } else {
-                decision.audience.iter().map(|aud| Value::from(&**aud)).collect()
-            },
-        ),
-        ("jti", text(decision.token_id.as_deref())),
-        ("lifetime_seconds", decision.lifetime.map_or(Value::Null, |span| Value::from(span.as_secs()))),
-    ]);
-    for shadow in &decision.shadows {
-        members.push((
-            "shadow",
-            Value::from(format!("{}: {}", shadow.policy, if shadow.allowed { "allow" } else { "deny" })),
-        ));
+    match event {
+        Event::Decision(decision) => decided(out, decision, logger),
+        Event::Keys(keys) => plain(out, logger, keys.at, "INFO", "signing keys", &keys.what),
+        Event::Reloaded(reloaded) => plain(out, logger, reloaded.at, "INFO", "configuration", &reloaded.what),
+        Event::Trouble(trouble) => plain(out, logger, trouble.at, "ERROR", trouble.part, &trouble.what),
     }
-    members
 }
 
-fn plain(
-    at: ambient::Time,
-    level: &'static str,
-    msg: &'static str,
-    what: &str,
-) -> Vec<(&'static str, Value)> {
-    vec![
-        ("time", Value::from(at.rfc3339())),
-        ("level", Value::from(level)),
-        ("msg", Value::from(msg)),
-        ("action", Value::from(what)),
-    ]
+fn decided(out: &mut String, decision: &Decision, logger: &Logger) {
+    let (level, outcome) = if decision.allowed { ("INFO", "allow") } else { ("WARN", "deny") };
+    let mut line = Line::begin(out, logger, decision.at, level, "decision");
+    line.text("action", &decision.action);
+    line.text("request_id", &decision.request_id);
+    line.maybe("client_remote_addr", decision.address.map(|address| address.to_string()).as_deref());
+    line.text("outcome", outcome);
+    line.maybe("reason", decision.reason.as_deref());
+    line.maybe("error", decision.error);
+    line.maybe("client_id", decision.client.as_deref());
+    line.maybe("connector_id", decision.connector.as_deref());
+    line.maybe("upstream_issuer", decision.issuer.as_deref());
+    line.maybe("upstream_subject", decision.upstream_subject.as_deref());
+    line.maybe("upstream_jti", decision.upstream_token_id.as_deref());
+    line.maybe("policy", decision.policy.as_deref());
+    line.maybe("subject", decision.subject.as_deref());
+    line.list("audience", decision.audience.iter());
+    line.maybe("jti", decision.token_id.as_deref());
+    if let Some(lifetime) = decision.lifetime {
+        line.number("lifetime_seconds", lifetime.as_secs());
+    }
+    let shadow =
+        |shadow: &Shadow| format!("{}: {}", shadow.policy, if shadow.allowed { "allow" } else { "deny" });
+    line.list("shadow", decision.shadows.iter().map(shadow));
+    line.end();
+}
+
+fn plain(out: &mut String, logger: &Logger, at: Time, level: &str, message: &str, what: &str) {
+    let mut line = Line::begin(out, logger, at, level, message);
+    line.text("action", what);
+    line.end();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::logs::Format;
+    use super::*;
+
+    #[test]
+    fn every_shadow_policy_is_told() {
+        let mut decision = Decision::new(Time::from_unix(0), Arc::from("r"), None, "login");
+        for (policy, allowed) in [("one", true), ("two", false)] {
+            decision.shadows.push(Shadow { policy: policy.into(), allowed });
+        }
+        let mut out = String::new();
+        line(&mut out, &Event::Decision(Arc::new(decision)), &Logger::plain(Format::Json));
+        let told: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(told["shadow"], serde_json::json!(["one: allow", "two: deny"]));
+    }
 }

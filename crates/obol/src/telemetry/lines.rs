@@ -4,8 +4,8 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use ambient::{Clock as _, SystemClock};
-use serde_json::{Map, Value};
+use ambient::{Clock as _, SystemClock, Time};
+use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
@@ -13,22 +13,103 @@ use tracing_subscriber::layer::Context;
 
 use super::logs::{Format, Logger};
 
-/// Appends one line.
-pub(super) fn write(out: &mut String, members: Vec<(&'static str, Value)>, logger: &Logger) {
-    let shown = members.into_iter().filter(|(name, value)| !value.is_null() && !logger.excludes(name));
-    match logger.format {
-        Format::Json => {
-            let object: Map<String, Value> = shown.map(|(name, value)| (name.to_owned(), value)).collect();
-            let _ = writeln!(out, "{}", Value::Object(object));
+/// A line that is being written, member by member, at the end of a text. Who writes sees to it that no name comes twice.
+pub(super) struct Line<'a> {
+    out: &'a mut String,
+    logger: &'a Logger,
+    empty: bool,
+}
+
+impl<'a> Line<'a> {
+    /// Begins with the members that every line has.
+    pub(super) fn begin(
+        out: &'a mut String,
+        logger: &'a Logger,
+        at: Time,
+        level: &str,
+        message: &str,
+    ) -> Self {
+        if logger.format == Format::Json {
+            out.push('{');
         }
-        Format::Text => {
-            // JSON strings are quoted and escaped: no claim can fake a line or a member.
-            let text = shown.map(|(name, value)| match value.as_str() {
-                Some(word) if !word.is_empty() && word.bytes().all(plain_byte) => format!("{name}={word}"),
-                _ => format!("{name}={value}"),
-            });
-            let _ = writeln!(out, "{}", text.collect::<Vec<_>>().join(" "));
+        let mut line = Self { out, logger, empty: true };
+        line.text("time", &at.rfc3339());
+        line.text("level", level);
+        line.text("msg", message);
+        line
+    }
+
+    /// A member that is a text.
+    pub(super) fn text(&mut self, name: &str, value: &str) {
+        if self.name(name) {
+            let bare =
+                self.logger.format == Format::Text && !value.is_empty() && value.bytes().all(plain_byte);
+            if bare { self.out.push_str(value) } else { quote(self.out, value) }
         }
+    }
+
+    /// A member that is a text, or is left out.
+    pub(super) fn maybe(&mut self, name: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.text(name, value);
+        }
+    }
+
+    /// A member that is a number.
+    pub(super) fn number(&mut self, name: &str, value: u64) {
+        if self.name(name) {
+            let _ = write!(self.out, "{value}");
+        }
+    }
+
+    /// A member that is a list of texts, or is left out if that is empty.
+    pub(super) fn list<T: AsRef<str>>(&mut self, name: &str, values: impl ExactSizeIterator<Item = T>) {
+        if values.len() == 0 || !self.name(name) {
+            return;
+        }
+        for (n, value) in values.enumerate() {
+            self.out.push(if n == 0 { '[' } else { ',' });
+            quote(self.out, value.as_ref());
+        }
+        self.out.push(']');
+    }
+
+    /// Ends the line.
+    pub(super) fn end(self) {
+        self.out.push_str(if self.logger.format == Format::Json { "}\n" } else { "\n" });
+    }
+
+    fn value(&mut self, name: &str, value: &Value) {
+        match value.as_str() {
+            Some(text) => self.text(name, text),
+            None if self.name(name) => drop(write!(self.out, "{value}")),
+            None => {}
+        }
+    }
+
+    /// Whether the member is wanted; if so, its value comes next.
+    fn name(&mut self, name: &str) -> bool {
+        if self.logger.excludes(name) {
+            return false;
+        }
+        let begun = !std::mem::take(&mut self.empty);
+        match self.logger.format {
+            Format::Json => {
+                if begun {
+                    self.out.push(',');
+                }
+                quote(self.out, name);
+                self.out.push(':');
+            }
+            Format::Text => {
+                if begun {
+                    self.out.push(' ');
+                }
+                self.out.push_str(name);
+                self.out.push('=');
+            }
+        }
+        true
     }
 }
 
@@ -42,15 +123,14 @@ impl<S: Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut told = Told::default();
         event.record(&mut told);
-        let mut members = vec![
-            ("time", Value::from(self.clock.now().rfc3339())),
-            ("level", Value::from(event.metadata().level().as_str())),
-            ("msg", Value::from(told.message)),
-        ];
-        members.append(&mut told.members);
-        let mut line = String::new();
-        write(&mut line, members, &self.logger);
-        let _ = std::io::stderr().lock().write_all(line.as_bytes());
+        let mut text = String::new();
+        let level = event.metadata().level().as_str();
+        let mut line = Line::begin(&mut text, &self.logger, self.clock.now(), level, &told.message);
+        for (name, value) in &told.members {
+            line.value(name, value);
+        }
+        line.end();
+        let _ = std::io::stderr().lock().write_all(text.as_bytes());
     }
 }
 
@@ -66,6 +146,9 @@ impl Told {
             ("message", Value::String(text)) => self.message = text,
             // Where in the sources a library's line comes from is nobody's business.
             (name, _) if name.starts_with("log.") => {}
+            // A name that every line has, or that came before, would make a line of two meanings.
+            ("time" | "level" | "msg", _) => {}
+            (name, _) if self.members.iter().any(|(known, _)| *known == name) => {}
             (name, value) => self.members.push((name, value)),
         }
     }
@@ -93,6 +176,51 @@ impl Visit for Told {
     }
 }
 
+/// As a JSON string, in text lines too: no claim can fake a line or a member.
+fn quote(out: &mut String, text: &str) {
+    if text.bytes().any(|byte| byte < b' ' || matches!(byte, b'"' | b'\\')) {
+        let _ = write!(out, "{}", serde_json::json!(text));
+    } else {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+    }
+}
+
 const fn plain_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'/' | b'@')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(format: Format) -> String {
+        let logger = Logger::plain(format);
+        let mut out = String::from("before\n");
+        let mut line = Line::begin(&mut out, &logger, Time::from_unix(0), "INFO", "it happened");
+        line.text("subject", "a\" b=\"c\n\u{1b}\u{e9}");
+        line.maybe("nothing", None);
+        line.list("none", <[&str; 0]>::default().iter());
+        line.list("audience", ["a", "b\""].iter());
+        line.number("count", 7);
+        line.end();
+        out
+    }
+
+    #[test]
+    fn attack_26_no_value_makes_a_line_or_a_member_of_its_own() {
+        let json = line(Format::Json);
+        let object: Value = serde_json::from_str(json.strip_prefix("before\n").unwrap()).unwrap();
+        assert_eq!(
+            object,
+            serde_json::json!({"time": "1970-01-01T00:00:00Z", "level": "INFO", "msg": "it happened",
+                "subject": "a\" b=\"c\n\u{1b}\u{e9}", "audience": ["a", "b\""], "count": 7})
+        );
+        assert_eq!(
+            line(Format::Text),
+            "before\ntime=1970-01-01T00:00:00Z level=INFO msg=\"it happened\" subject=\"a\\\" b=\\\"c\\n\\u001b\u{e9}\" \
+             audience=[\"a\",\"b\\\"\"] count=7\n"
+        );
+    }
 }

@@ -53,6 +53,12 @@ impl Logger {
         let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
     }
 
+    /// As it is when nothing is configured but the format.
+    #[cfg(test)]
+    pub(super) const fn plain(format: Format) -> Self {
+        Self { level: LevelFilter::INFO, format, excluded: Vec::new() }
+    }
+
     /// Whether machines read the log, so that every line of it must be an object.
     pub(crate) fn is_json(&self) -> bool {
         self.format == Format::Json

@@ -97,6 +97,10 @@ fn write<T>(
 ) {
     let (mut batch, mut lost_before) = (String::new(), 0);
     while let Ok(first) = items.recv() {
+        if matches!(first, Item::Told(_)) {
+            // Nobody is woken while this thread sleeps, and what comes meanwhile shares one write with it.
+            std::thread::sleep(GATHERING);
+        }
         let (mut next, mut taken, mut mark) = (Some(first), 0, None);
         while let Some(item) = next {
             match item {
@@ -146,6 +150,8 @@ const QUEUED: usize = 16 * 1024;
 const SPARE: usize = 4 * 1024;
 /// Room that no entry takes, so that whoever waits for a full queue to be written does wait.
 const MARKS: usize = 8;
+/// How long a line may be late, so that a busy server wakes the thread some hundred times a second and not for each line.
+const GATHERING: Duration = Duration::from_millis(5);
 /// Between tries to write what could not be written.
 const AGAIN: Duration = Duration::from_millis(200);
 const BATCH: usize = 64 * 1024;
