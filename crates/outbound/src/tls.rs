@@ -3,11 +3,12 @@
 use std::sync::{Arc, OnceLock};
 
 use ambient::Secret;
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, TrustAnchor, UnixTime};
 
 /// What a TLS client believes and shows.
 #[derive(Debug, Clone, Default)]
@@ -84,14 +85,7 @@ impl Trust {
         let builder = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(BadTrust::Setup)?;
-        let builder = if self.skip_verify {
-            tracing::warn!(
-                "a TLS client is configured with insecureSkipVerify: anybody can pose as its peer"
-            );
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider())))
-        } else {
-            builder.with_root_certificates(self.roots.store()?)
-        };
+        let builder = builder.dangerous().with_custom_certificate_verifier(self.verifier()?);
         let mut config = match &self.identity {
             None => builder.with_no_client_auth(),
             Some(identity) => {
@@ -108,21 +102,34 @@ impl Trust {
     }
 }
 
-impl Roots {
-    fn store(&self) -> Result<Arc<RootCertStore>, BadTrust> {
-        let (mut store, pem) = match self {
-            Self::System => return Ok(system_roots()),
-            Self::SystemAnd(pem) => (RootCertStore::clone(&system_roots()), pem),
-            Self::Only(pem) => (RootCertStore::empty(), pem),
-        };
-        let mut found = false;
-        for certificate in CertificateDer::pem_slice_iter(pem) {
-            let certificate = certificate.map_err(|_| BadTrust::NoCertificate)?;
-            store.add(certificate).map_err(BadTrust::Certificate)?;
-            found = true;
+impl Trust {
+    fn verifier(&self) -> Result<Arc<dyn ServerCertVerifier>, BadTrust> {
+        if self.skip_verify {
+            tracing::warn!(
+                "a TLS client is configured with insecureSkipVerify: anybody can pose as its peer"
+            );
+            return Ok(Arc::new(Anybody(provider())));
         }
-        if found { Ok(Arc::new(store)) } else { Err(BadTrust::NoCertificate) }
+        match &self.roots {
+            Roots::System => Ok(system_verifier()),
+            Roots::SystemAnd(pem) => Ok(Arc::new(SystemRoots::and(certificates(pem)?.roots))),
+            Roots::Only(pem) => {
+                let roots = Arc::new(certificates(pem)?);
+                let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider()).build();
+                Ok(verifier.map_err(|_| BadTrust::NoCertificate)?)
+            }
+        }
     }
+}
+
+/// The certificates of a bundle, at least one.
+fn certificates(pem: &[u8]) -> Result<RootCertStore, BadTrust> {
+    let mut store = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate.map_err(|_| BadTrust::NoCertificate)?;
+        store.add(certificate).map_err(BadTrust::Certificate)?;
+    }
+    if store.is_empty() { Err(BadTrust::NoCertificate) } else { Ok(store) }
 }
 
 impl Identity {
@@ -175,19 +182,74 @@ impl ServerCertVerifier for Anybody {
     }
 }
 
-/// The machine's roots, read once per process and shared: they are the largest thing a client would hold.
-fn system_roots() -> Arc<RootCertStore> {
-    static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
-    Arc::clone(ROOTS.get_or_init(|| {
-        let mut store = RootCertStore::empty();
-        store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if store.is_empty() {
-            tracing::warn!(
-                "this machine has no trusted root certificates: https works only where a CA is configured"
-            );
-        }
-        Arc::new(store)
-    }))
+/// Believes the machine's roots, and perhaps some more. They are read at the first handshake and not before: some hundred
+/// files, for which neither the start nor a process without https should wait.
+#[derive(Debug)]
+struct SystemRoots {
+    more: Vec<TrustAnchor<'static>>,
+    read: OnceLock<Option<Arc<WebPkiServerVerifier>>>,
+}
+
+impl SystemRoots {
+    const fn and(more: Vec<TrustAnchor<'static>>) -> Self {
+        Self { more, read: OnceLock::new() }
+    }
+
+    /// No roots: nobody is believed.
+    fn verifier(&self) -> Result<&WebPkiServerVerifier, rustls::Error> {
+        let verifier = self.read.get_or_init(|| {
+            let mut store = RootCertStore { roots: self.more.clone() };
+            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            if store.len() == self.more.len() {
+                tracing::warn!(
+                    "this machine has no trusted root certificates: https works only where a CA is configured"
+                );
+            }
+            WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider()).build().ok()
+        });
+        verifier.as_deref().ok_or(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer))
+    }
+}
+
+impl ServerCertVerifier for SystemRoots {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        self.verifier()?.verify_server_cert(certificate, intermediates, name, ocsp, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier()?.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier()?.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        provider().signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// Shared by whoever believes the machine's roots alone: they are the largest thing a client would hold.
+fn system_verifier() -> Arc<SystemRoots> {
+    static SYSTEM: OnceLock<Arc<SystemRoots>> = OnceLock::new();
+    Arc::clone(SYSTEM.get_or_init(|| Arc::new(SystemRoots::and(Vec::new()))))
 }
 
 /// The one cryptography provider, handed over explicitly so that no global decides.
