@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ambient::{SystemClock, SystemRandom, Tasks};
 use anyhow::Context as _;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::Usage;
 use crate::compose::{self, Bound};
@@ -52,11 +53,7 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) fn run(self, door: &Door) -> anyhow::Result<()> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-            .context("cannot start the runtime")?;
-        runtime.block_on(self.serve(door))
+        runtime().context("cannot start the runtime")?.block_on(self.serve(door))
     }
 
     async fn serve(self, door: &Door) -> anyhow::Result<()> {
@@ -81,6 +78,13 @@ impl Args {
         let origin = Origin { path, environment: door.environment.clone(), strict: self.strict, listen };
         compose::serve(bound, configuration, around, Some(origin)).await
     }
+}
+
+/// A thread for each core. Where there is one core, the main thread is it: nobody is there to share tasks with.
+fn runtime() -> std::io::Result<Runtime> {
+    let alone = std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1);
+    let mut builder = if alone { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    builder.enable_all().build()
 }
 
 fn address(text: &str) -> Result<SocketAddr, &'static str> {
