@@ -15,6 +15,8 @@ mod login;
 #[cfg(test)]
 mod own_tokens;
 #[cfg(test)]
+mod policies;
+#[cfg(test)]
 mod refresh;
 #[cfg(test)]
 mod single_use;

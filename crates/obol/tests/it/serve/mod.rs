@@ -6,6 +6,7 @@ mod faults;
 mod issuing;
 mod listening;
 mod logs;
+mod outage;
 mod reload;
 mod stopping;
 mod storage;
