@@ -15,6 +15,8 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::RootCertStore;
+use rustls_pki_types::TrustAnchor;
 use url::Url;
 
 use crate::address::Reach;
@@ -34,6 +36,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     deadline: Duration,
     credential: Option<Credential>,
+    anchors: Option<Arc<RootCertStore>>,
     anywhere: Pool,
     public_only: Pool,
     /// How far the documents of configured hosts may point: by the address that served the last one. The name is not
@@ -165,7 +168,8 @@ impl Client {
     /// # Errors
     /// [`BadTrust`]: the CA bundle or the client certificate cannot be used.
     pub fn new(dial: &Dial, options: Options) -> Result<Self, BadTrust> {
-        let tls = options.trust.client_config(Protocols::Both)?;
+        let anchors = options.trust.anchors()?;
+        let tls = options.trust.client_config_with(anchors.clone(), Protocols::Both)?;
         let pool = |reach| {
             legacy::Client::builder(TokioExecutor::new())
                 .pool_timer(TokioTimer::new())
@@ -178,10 +182,23 @@ impl Client {
             clock: dial.clock(),
             deadline: options.deadline,
             credential: options.credential,
+            anchors,
             anywhere: pool(Reach::Anywhere),
             public_only: pool(Reach::PublicOnly),
             served: Mutex::default(),
         })))
+    }
+
+    /// Whose certificates it believes, as the name and key of each authority (DER) in one order; `None`: anybody's. For
+    /// what must be kept apart from the answers to a client that believes others.
+    pub fn believed(&self) -> Option<Vec<[Vec<u8>; 2]>> {
+        let anchor = |anchor: &TrustAnchor<'_>| {
+            [anchor.subject.as_ref().to_vec(), anchor.subject_public_key_info.as_ref().to_vec()]
+        };
+        let mut all: Vec<_> = self.0.anchors.as_ref()?.roots.iter().map(anchor).collect();
+        all.sort_unstable();
+        all.dedup();
+        Some(all)
     }
 
     /// Sends a request and reads the whole answer.

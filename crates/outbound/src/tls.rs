@@ -81,16 +81,29 @@ impl Trust {
     /// # Errors
     /// [`BadTrust`]: a bundle, certificate or key that cannot be used.
     pub fn client_config(&self, protocols: Protocols) -> Result<Arc<ClientConfig>, BadTrust> {
+        self.client_config_with(self.anchors()?, protocols)
+    }
+
+    /// Who is believed; `None`: anybody.
+    pub(crate) fn anchors(&self) -> Result<Option<Arc<RootCertStore>>, BadTrust> {
+        if self.skip_verify { Ok(None) } else { self.roots.store().map(Some) }
+    }
+
+    pub(crate) fn client_config_with(
+        &self,
+        anchors: Option<Arc<RootCertStore>>,
+        protocols: Protocols,
+    ) -> Result<Arc<ClientConfig>, BadTrust> {
         let builder = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(BadTrust::Setup)?;
-        let builder = if self.skip_verify {
+        let builder = if let Some(anchors) = anchors {
+            builder.with_root_certificates(anchors)
+        } else {
             tracing::warn!(
                 "a TLS client is configured with insecureSkipVerify: anybody can pose as its peer"
             );
             builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider())))
-        } else {
-            builder.with_root_certificates(self.roots.store()?)
         };
         let mut config = match &self.identity {
             None => builder.with_no_client_auth(),
