@@ -1,5 +1,6 @@
 //! `obol serve` as its operators meet it: the real binary with real configurations over loopback.
 
+mod authorities;
 mod dex;
 mod edges;
 mod faults;
