@@ -77,6 +77,10 @@ impl Connector for Local {
         Some(self)
     }
 
+    fn is_written_down(&self) -> bool {
+        true
+    }
+
     fn knows(&self, user_id: &str) -> bool {
         self.rows.values().any(|row| row.identity.user_id == user_id)
     }

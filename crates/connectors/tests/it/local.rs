@@ -52,6 +52,7 @@ async fn the_right_password_signs_in() {
     let b = login(&opened, "b@example.com", "password").await.unwrap().identity;
     assert_eq!((b.username.as_str(), b.email_verified), ("b", false));
     assert!(login(&opened, "c@example.com", "password").await.is_some());
+    assert!(opened.connector.is_written_down(), "an operator named these groups");
 }
 
 #[tokio::test]

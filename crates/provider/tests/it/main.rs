@@ -19,6 +19,8 @@ mod policies;
 #[cfg(test)]
 mod refresh;
 #[cfg(test)]
+mod reserved;
+#[cfg(test)]
 mod single_use;
 #[cfg(test)]
 mod unheard;

@@ -68,6 +68,7 @@ impl Issue {
             alg: self.alg,
             once: None,
             unrestricted: false,
+            withheld: false,
         })
     }
 
