@@ -66,8 +66,8 @@ fn source(
     }
     let Some(issuer) = issuer else {
         if discovery.is_some() {
-            fields.missing("issuer", "add it: the discovery document must be of this issuer");
-        } else if !fields.has("issuer") {
+            fields.unfit("issuer", "write the issuer that the discovery document must be of");
+        } else if !fields.was_there("issuer") {
             fields.error(
                 "says neither who the issuer is nor where its keys are",
                 "add issuer, jwksURL, jwks or keysFile",

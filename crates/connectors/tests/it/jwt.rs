@@ -184,6 +184,10 @@ async fn attack_11_a_jwt_svid_is_bound_by_its_trust_domain() {
 #[test]
 fn faults_are_told() {
     for (config, line) in [
+        (
+            json!({"issuer": "a.example", "discoveryURL": "https://a.example/d"}),
+            "config.issuer: cannot be used as it is; write the issuer that the discovery document",
+        ),
         (json!({}), "config.issuer: is missing"),
         (json!({"issuer": "gitlab"}), "config.issuer: is \"gitlab\", which is not a URL"),
         (
