@@ -125,6 +125,8 @@ pub(super) fn check_free(value: &Value, room: &mut usize, allowed: &[Glob]) -> R
             if name.chars().any(is_unseen) {
                 return Err("hold a name with an invisible character");
             }
+            // Structured authentication may read names of members too.
+            check_system(name, allowed)?;
             check_free(value, room, allowed)
         }),
         Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => Ok(()),

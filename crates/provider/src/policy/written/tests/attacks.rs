@@ -148,6 +148,12 @@ fn attack_16_free_claims_hold_no_unseen_characters_either() {
         }
     }
     // A name that is written down is looked at when it is read.
+    for shape in &shapes[3..] {
+        assert!(
+            !issues(shape, "system:masters", "")
+                && issues(shape, "system:node:n1", "allowSystem: ['system:node:n1']")
+        );
+    }
     for name in ["a\u{200b}", "\u{202e}a", "a\nb", "a\u{34f}"] {
         let (_, faults) =
             read(&policy("p", "true", &format!("claims: {{{}: '1'}}", serde_json::json!(name))));
