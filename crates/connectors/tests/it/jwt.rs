@@ -220,6 +220,16 @@ fn faults_are_told() {
     }
 }
 
+/// One slip is one fault: an issuer that is there and wrong is not called missing as well.
+#[test]
+fn an_issuer_that_cannot_be_read_is_told_once() {
+    for kind in ["jwt", "kubernetes"] {
+        let told = faults_of(kind, &json!({"issuer": "a.example"}));
+        assert!(told.contains("config.issuer: ") && !told.contains("says neither"), "{told}");
+        assert!(!told.contains("is missing"), "{told}");
+    }
+}
+
 #[test]
 fn root_certificates_are_files_base64_or_pem() {
     use base64::Engine as _;

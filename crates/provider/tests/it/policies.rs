@@ -244,7 +244,8 @@ fn strings(value: &Value, all: &mut Vec<String>) {
 fn attack_16_attack_18_no_signed_token_outlives_its_policy_or_says_a_reserved_name() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let stage = runtime.block_on(Stage::new());
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(400));
+    let search = ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() };
+    let mut runner = proptest::test_runner::TestRunner::new(search);
     let (granted, reserved) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
     let outcome = runner.run(&drawn(), |drawn| {
         stage.reload(&drawn.config(), vec![stage.upstream.opened("up", &[])]);
