@@ -3,7 +3,7 @@
 //! Nothing in here is believed more than it must be: what cannot be read, was not written by us or has ended is fetched
 //! again.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,7 @@ use ambient::Time;
 use crate::error::Error;
 use crate::issued::Issued;
 use crate::key::Key;
+use crate::private;
 
 /// A folder of tokens.
 #[derive(Debug, Clone)]
@@ -23,18 +24,11 @@ impl Cache {
     /// Opens a folder and makes it if it is not there.
     ///
     /// # Errors
-    /// [`Error::Cache`]: it cannot be made, or others may write into it and so choose which token is used.
+    /// [`Error::Cache`]: it cannot be made, is somebody else's, or others may write into it and so choose which token is
+    /// used.
     pub fn open(folder: impl Into<PathBuf>) -> Result<Self, Error> {
         let folder = folder.into();
-        let failed = |reason: String| Error::Cache { path: folder.clone(), reason };
-        private_folder().create(&folder).map_err(|e| failed(e.to_string()))?;
-        let found = std::fs::metadata(&folder).map_err(|e| failed(e.to_string()))?;
-        if !found.is_dir() {
-            return Err(failed("it is no folder".into()));
-        }
-        if is_writable_by_others(&found) {
-            return Err(failed("other users may write there; take the right away (chmod 700)".into()));
-        }
+        private::folder(&folder).map_err(|reason| Error::Cache { path: folder.clone(), reason })?;
         Ok(Self { folder })
     }
 
@@ -52,7 +46,7 @@ impl Cache {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
                 _ => {}
             }
-            let mut file = private_file().write(true).create_new(true).open(&part)?;
+            let mut file = private::open(&part, OpenOptions::new().write(true).create_new(true))?;
             file.write_all(text.as_bytes())?;
             std::fs::rename(&part, &entry)
         };
@@ -65,7 +59,7 @@ impl Cache {
     /// removed safely, so there must not be one for every token there ever was.
     pub(crate) fn lock_file(&self, key: &Key) -> io::Result<File> {
         let path = self.folder.join(format!("{}.lock", key.bucket()));
-        private_file().read(true).write(true).create(true).truncate(false).open(path)
+        private::open(&path, OpenOptions::new().read(true).write(true).create(true).truncate(false))
     }
 
     /// The folder.
@@ -92,34 +86,9 @@ impl Cache {
 
 fn read(path: &Path) -> Option<Issued> {
     let mut text = zeroize::Zeroizing::new(Vec::new());
-    File::open(path).ok()?.take(MOST_KEPT).read_to_end(&mut text).ok()?;
+    let file = private::open(path, OpenOptions::new().read(true)).ok()?;
+    file.take(MOST_KEPT).read_to_end(&mut text).ok()?;
     Issued::from_kept(&text)
-}
-
-fn private_folder() -> DirBuilder {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
-}
-
-fn private_file() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-}
-
-#[cfg(unix)]
-fn is_writable_by_others(folder: &std::fs::Metadata) -> bool {
-    std::os::unix::fs::PermissionsExt::mode(&folder.permissions()) & 0o022 != 0
-}
-
-/// Elsewhere a user's folders are private by inheritance.
-#[cfg(not(unix))]
-fn is_writable_by_others(_: &std::fs::Metadata) -> bool {
-    false
 }
 
 const MOST_KEPT: u64 = 1 << 20;

@@ -13,9 +13,15 @@ use crate::subject::Subject;
 pub(crate) struct Key(String);
 
 impl Key {
-    pub(crate) fn of(ask: &Ask, subject: &Subject) -> Self {
+    /// `believed` is who may say that they are the server: what somebody answered whom only another configuration
+    /// believes is nothing to this one.
+    pub(crate) fn of(ask: &Ask, subject: &Subject, believed: Option<&[[Vec<u8>; 2]]>) -> Self {
         let mut hash = Hash(Context::new(&SHA256));
-        hash.text("obol token cache 1");
+        hash.text("obol token cache 2");
+        match believed {
+            None => hash.text("anybody"),
+            Some(authorities) => hash.text("authorities").list(authorities.as_flattened()),
+        };
         match &ask.endpoint {
             Endpoint::Issuer(issuer) => hash.text("issuer").text(issuer),
             Endpoint::Token(url) => hash.text("token endpoint").text(url.as_str()),
@@ -43,16 +49,20 @@ struct Hash(Context);
 impl Hash {
     /// Every text goes in with its length, so that no two sequences of texts look the same.
     fn text(&mut self, text: &str) -> &mut Self {
-        self.0.update(&u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
-        self.0.update(text.as_bytes());
+        self.bytes(text.as_bytes())
+    }
+
+    fn list(&mut self, items: &[impl AsRef<[u8]>]) -> &mut Self {
+        self.0.update(&u64::try_from(items.len()).unwrap_or(u64::MAX).to_be_bytes());
+        for item in items {
+            self.bytes(item.as_ref());
+        }
         self
     }
 
-    fn list(&mut self, texts: &[String]) -> &mut Self {
-        self.0.update(&u64::try_from(texts.len()).unwrap_or(u64::MAX).to_be_bytes());
-        for text in texts {
-            self.text(text);
-        }
+    fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        self.0.update(&u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_be_bytes());
+        self.0.update(bytes);
         self
     }
 }
@@ -77,7 +87,10 @@ mod tests {
             scope: Vec::new(),
             connector_id: None,
         };
-        let base = Key::of(&ask, &subject("one"));
+        let ca = |name: &str| [name.as_bytes().to_vec(), b"key".to_vec()];
+        let believed = [ca("one"), ca("two")];
+        let of = |ask: &Ask, subject: &Subject| Key::of(ask, subject, Some(&believed));
+        let base = of(&ask, &subject("one"));
         assert_eq!(base.as_str().len(), 64);
         let changes: [fn(&mut Ask); 9] = [
             |ask| ask.endpoint = Endpoint::Issuer("https://p.example".into()),
@@ -93,11 +106,14 @@ mod tests {
         for (at, change) in changes.iter().enumerate() {
             let mut other = ask.clone();
             change(&mut other);
-            assert_ne!(Key::of(&other, &subject("one")), base, "change {at}");
+            assert_ne!(of(&other, &subject("one")), base, "change {at}");
         }
-        assert_ne!(Key::of(&ask, &subject("two")), base);
+        assert_ne!(of(&ask, &subject("two")), base);
+        for others in [None, Some(&[][..]), Some(&[ca("one")]), Some(&[ca("one"), ca("three")])] {
+            assert_ne!(Key::of(&ask, &subject("one"), others), base);
+        }
         let mut other = ask;
         other.client.secret = None;
-        assert_eq!(Key::of(&other, &subject("one")), base);
+        assert_eq!(of(&other, &subject("one")), base);
     }
 }

@@ -15,6 +15,7 @@ mod key;
 mod lock;
 mod note;
 mod per_cluster;
+mod private;
 mod retry;
 mod subject;
 

@@ -194,6 +194,11 @@ impl<'f> Fields<'f> {
         self.find(key).is_some()
     }
 
+    /// Whether `key` was asked for and is there, whatever came of it.
+    pub fn was_there(&self, key: &str) -> bool {
+        self.asked.iter().any(|(asked, at)| asked == key && at.is_some())
+    }
+
     /// Where the mapping stands.
     pub fn path(&self) -> &Path {
         &self.path

@@ -7,6 +7,7 @@ use outbound::{Bearer, Credential, TokenFile};
 use token::{KeySet, Keys, Source};
 use url::Url;
 
+use crate::root_ca::Machine;
 use crate::{Given, root_ca};
 
 /// The keys that say where keys are.
@@ -20,7 +21,7 @@ struct Written {
 
 /// Reads them. Keys that are written down or named by their own URL need no discovery; otherwise the issuer is asked.
 pub(crate) fn read(fields: &mut Fields<'_>, issuer: Option<&HttpUrl>, given: &Given<'_>) -> Option<Keys> {
-    let trust = root_ca::trust(fields);
+    let trust = root_ca::trust(fields, Machine::Goes);
     let written = Written {
         discovery: fields.optional("discoveryURL"),
         jwks_url: fields.optional("jwksURL"),
@@ -65,8 +66,8 @@ fn source(
     }
     let Some(issuer) = issuer else {
         if discovery.is_some() {
-            fields.missing("issuer", "add it: the discovery document must be of this issuer");
-        } else if !fields.has("issuer") {
+            fields.unfit("issuer", "write the issuer that the discovery document must be of");
+        } else if !fields.was_there("issuer") {
             fields.error(
                 "says neither who the issuer is nor where its keys are",
                 "add issuer, jwksURL, jwks or keysFile",

@@ -1,23 +1,22 @@
 //! The password database: `staticPasswords`, signed in to with an e-mail address and a bcrypt hash (dex.md 3.1).
 //!
-//! An unknown address, an empty or too long password and a wrong one all end alike and cost one bcrypt. bcrypt runs on
-//! a thread of its own behind a bounded queue: it takes too long for the threads that serve, and tokio's blocking pool
-//! is shared with everything else.
+//! An unknown address, an empty or too long password and a wrong one all end alike and cost the same. bcrypt runs on
+//! threads of its own, behind a bounded queue in which no name has more than a few places ([`checks`]).
 
+mod checks;
 mod row;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use ambient::{BoxFuture, Secret};
-use bcrypt::BcryptError;
 use config::{Environment, Fields};
 use provider::connector::{
     Connector, Flow, Hints, Identity, Opened, PasswordFlow, Refresh, SignedIn, SubjectAudiences,
     UpstreamError,
 };
-use token::{SignError, SigningPool};
 
+use checks::Checks;
 use row::Row;
 
 /// The id of the connector, as in Dex.
@@ -25,10 +24,9 @@ pub(crate) const ID: &str = "local";
 
 struct Local {
     rows: HashMap<String, Row>,
-    /// A well-formed hash that nothing hashes to, as costly as the costliest row.
-    nobody: Secret<String>,
-    /// Started at the first try: most processes check no passwords.
-    pool: Mutex<Option<SigningPool>>,
+    /// The cost of the costliest row.
+    most: u32,
+    checks: Checks,
 }
 
 /// Reads `enablePasswordDB` and `staticPasswords`.
@@ -61,34 +59,12 @@ pub(crate) fn read(root: &mut Fields<'_>, environment: &Environment) -> Option<O
 
 impl Local {
     fn new(rows: HashMap<String, Row>) -> Self {
-        let cost = rows.values().map(|row| row.cost).max().unwrap_or(row::LEAST_COST);
-        let nobody = Secret::new(format!("$2a${cost:02}${}", ".".repeat(53)));
-        Self { rows, nobody, pool: Mutex::default() }
+        let most = rows.values().map(|row| row.cost).max().unwrap_or(row::LEAST_COST);
+        Self { rows, most, checks: Checks::default() }
     }
 
     fn row(&self, email: &str) -> Option<&Row> {
         self.rows.get(&folded(email))
-    }
-
-    fn pool(&self) -> Result<SigningPool, UpstreamError> {
-        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(running) = &*pool {
-            return Ok(running.clone());
-        }
-        let started = SigningPool::start(THREADS, QUEUED)
-            .map_err(|error| UpstreamError::Unavailable(format!("no thread for passwords: {error}")))?;
-        Ok(pool.insert(started).clone())
-    }
-
-    /// One bcrypt, whatever the outcome.
-    async fn check(&self, hash: Secret<String>, password: Secret<String>) -> Result<bool, UpstreamError> {
-        let pool = self.pool()?;
-        let job = move || bcrypt::verify(password.expose(), hash.expose());
-        let outcome: Result<bool, BcryptError> = pool.run(job).await.map_err(|error| match error {
-            SignError::Busy => UpstreamError::Busy,
-            other => UpstreamError::Unavailable(other.to_string()),
-        })?;
-        Ok(outcome.unwrap_or(false))
     }
 }
 
@@ -99,6 +75,10 @@ impl Connector for Local {
 
     fn refresh(&self) -> Option<&dyn Refresh> {
         Some(self)
+    }
+
+    fn is_written_down(&self) -> bool {
+        true
     }
 
     fn knows(&self, user_id: &str) -> bool {
@@ -122,8 +102,12 @@ impl PasswordFlow for Local {
             let row = self.row(name).filter(|_| possible);
             // What bcrypt would cut off is not hashed; the time it takes is.
             let password = if possible { password.clone() } else { Secret::from("-") };
-            let hash = row.map_or_else(|| self.nobody.clone(), |row| row.hash.clone());
-            let good = self.check(hash, password).await?;
+            let (hash, cost) = row
+                .map_or_else(|| (checks::nobody(self.most), self.most), |row| (row.hash.clone(), row.cost));
+            let costs = (cost, self.most);
+            let bcrypt = |password: &str, hash: &str| bcrypt::verify(password, hash).unwrap_or(false);
+            let work = move || checks::compare(&password, &hash, costs, bcrypt);
+            let good = self.checks.run(folded(name), work).await?;
             Ok(row.filter(|_| good).map(signed_in))
         })
     }
@@ -154,6 +138,3 @@ fn folded(email: &str) -> String {
 
 /// bcrypt reads no more; Go's refuses longer ones, others cut them off.
 const LONGEST: usize = 72;
-const THREADS: usize = 1;
-/// At a tenth of a second each, whoever stands further back is not waiting any more.
-const QUEUED: usize = 32;

@@ -72,10 +72,16 @@ impl Refresh for MockCallback {
     fn refresh<'a>(
         &'a self,
         _: Hints,
-        _: &'a Identity,
+        known: &'a Identity,
         _: &'a [u8],
     ) -> BoxFuture<'a, Result<SignedIn, UpstreamError>> {
-        Box::pin(async { Ok(signed_in()) })
+        Box::pin(async {
+            let signed_in = signed_in();
+            if known.user_id != signed_in.identity.user_id {
+                return Err(UpstreamError::Denied("that is somebody else".into()));
+            }
+            Ok(signed_in)
+        })
     }
 }
 

@@ -16,7 +16,8 @@ use outbound::Client;
 use provider::connector::{Connector, Flow, Refresh, SubjectAudiences, VouchSubject};
 use token::{Audience, Expect, Keys, Source, SubjectToken, Trust, UpstreamIdToken, Verifier};
 
-use crate::{Built, Context, Given, Kind};
+use crate::root_ca::Machine;
+use crate::{Built, Context, Given, Kind, root_ca};
 use claims::Mapping;
 use endpoints::Endpoints;
 use settings::Settings;
@@ -37,7 +38,7 @@ struct Oidc {
 }
 
 fn read(fields: &mut Fields<'_>, given: &Given<'_>) -> Option<Built> {
-    let trust = crate::root_ca::trust(fields);
+    let trust = root_ca::trust(fields, Machine::Stays);
     let mapping = Mapping::read(fields);
     let settings = Settings::read(fields, given);
     let client = given

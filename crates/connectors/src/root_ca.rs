@@ -1,4 +1,4 @@
-//! `rootCAs`: whom an upstream's certificate may be from, besides the machine's roots.
+//! `rootCAs`: whom an upstream's certificate may be from, besides the machine's roots or instead of them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,8 +8,18 @@ use outbound::{Protocols, Roots, Trust};
 /// One element of `rootCAs` as PEM: a file, base64 of PEM, or PEM (in this order, as in Dex).
 struct RootCa(Vec<u8>);
 
+/// What becomes of the machine's roots when others are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Machine {
+    /// They stay, as in Dex.
+    Stays,
+    /// They go. Whoever names the authority of a workload issuer means that one: any of the machine's hundred could
+    /// otherwise be brought to certify that issuer's name, and so its keys.
+    Goes,
+}
+
 /// Reads `rootCAs` and `insecureSkipVerify`.
-pub(crate) fn trust(fields: &mut Fields<'_>) -> Trust {
+pub(crate) fn trust(fields: &mut Fields<'_>, machine: Machine) -> Trust {
     let certificates: Vec<RootCa> = fields.or_default("rootCAs");
     let skip_verify = fields.or("insecureSkipVerify", false);
     let mut pem = Vec::new();
@@ -17,7 +27,11 @@ pub(crate) fn trust(fields: &mut Fields<'_>) -> Trust {
         pem.extend_from_slice(&one);
         pem.push(b'\n');
     }
-    let roots = if pem.is_empty() { Roots::System } else { Roots::SystemAnd(pem) };
+    let roots = match machine {
+        _ if pem.is_empty() => Roots::System,
+        Machine::Stays => Roots::SystemAnd(pem),
+        Machine::Goes => Roots::Only(pem),
+    };
     Trust { roots, identity: None, skip_verify }
 }
 

@@ -35,7 +35,7 @@ pub use foreign::Foreign;
 pub use inspect::{Conjunct, Search};
 pub use time::Timestamp;
 pub use types::{Env, ForeignType, Record, Type};
-pub use value::{List, Map, Value};
+pub use value::{List, Map, NoJson, Value};
 
 use check::Node;
 use eval::Failure;

@@ -115,46 +115,72 @@ impl<'a> Value<'a> {
     /// The optional without a value.
     pub(crate) const NONE: Self = Self::Optional(None);
 
-    /// As JSON, if JSON can say it: numbers are finite, keys are strings, nesting is at most
-    /// [`json::MAX_DEPTH`], and it is not very large: a built list may stand in another one many times.
-    pub fn to_json(&self) -> Option<json::Value> {
+    /// As JSON.
+    ///
+    /// # Errors
+    /// [`NoJson`]: JSON cannot say it, or it is deep or very large: a built list may stand in another one many times.
+    pub fn to_json(&self) -> Result<json::Value, NoJson> {
         let mut left = MAX_JSON;
         self.to_json_within(json::MAX_DEPTH, &mut left)
     }
 
-    fn to_json_within(&self, depth: usize, left: &mut usize) -> Option<json::Value> {
-        *left = left.checked_sub(1 + self.as_str().map_or(0, str::len))?;
-        Some(match self {
+    fn to_json_within(&self, depth: usize, left: &mut usize) -> Result<json::Value, NoJson> {
+        let mut pay = |bytes: usize| {
+            *left = left.checked_sub(bytes).ok_or(NoJson::TooLarge)?;
+            Ok(())
+        };
+        pay(1 + self.as_str().map_or(0, str::len))?;
+        let deeper = || depth.checked_sub(1).ok_or(NoJson::TooDeep);
+        Ok(match self {
             Self::Null => json::Value::Null,
             Self::Bool(b) => json::Value::Bool(*b),
             Self::Int(i) => json::Value::Int(*i),
-            Self::Uint(u) => json::Value::Int(i64::try_from(*u).ok()?),
-            Self::Double(d) => json::Value::Float(Some(*d).filter(|d| d.is_finite())?),
+            Self::Uint(u) => json::Value::Int(i64::try_from(*u).map_err(|_| NoJson::Number)?),
+            Self::Double(d) if d.is_finite() => json::Value::Float(*d),
+            Self::Double(_) => return Err(NoJson::Number),
             Self::Str(text) => json::Value::Str(text.as_ref().to_owned()),
             Self::List(list) => {
-                let depth = depth.checked_sub(1)?;
+                let depth = deeper()?;
                 json::Value::List(
-                    list.iter().map(|item| item.to_json_within(depth, left)).collect::<Option<_>>()?,
+                    list.iter().map(|item| item.to_json_within(depth, left)).collect::<Result<_, _>>()?,
                 )
             }
             Self::Map(map) => {
-                let depth = depth.checked_sub(1)?;
+                let depth = deeper()?;
                 let member = |(key, value): (Value<'_>, Value<'_>)| {
-                    *left = left.checked_sub(key.as_str()?.len())?;
-                    Some((key.as_str()?.to_owned(), value.to_json_within(depth, left)?))
+                    let key = key.as_str().ok_or_else(|| NoJson::Key(key.type_name()))?;
+                    *left = left.checked_sub(key.len()).ok_or(NoJson::TooLarge)?;
+                    Ok((key.to_owned(), value.to_json_within(depth, left)?))
                 };
-                json::Value::Object(json::Object::from_members(
-                    map.iter().map(member).collect::<Option<_>>()?,
-                )?)
+                let members = map.iter().map(member).collect::<Result<_, NoJson>>()?;
+                json::Value::Object(json::Object::from_members(members).ok_or(NoJson::Twice)?)
             }
-            Self::Bytes(_)
-            | Self::Timestamp(_)
-            | Self::Duration(_)
-            | Self::Type(_)
-            | Self::Optional(_)
-            | Self::Foreign(_) => return None,
+            other => return Err(NoJson::Type(other.type_name())),
         })
     }
+}
+
+/// Why a value has no form in JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoJson {
+    /// Of a type that JSON does not have.
+    #[error("holds a value of type {0}, which JSON does not have")]
+    Type(&'static str),
+    /// A map's key that is no string.
+    #[error("holds a map with a key of type {0}; JSON's are strings")]
+    Key(&'static str),
+    /// A map with two keys of one spelling.
+    #[error("holds a map with the same key twice")]
+    Twice,
+    /// Infinite, not a number, or above what is an integer here.
+    #[error("holds a number that JSON cannot say")]
+    Number,
+    /// Deeper than [`json::MAX_DEPTH`].
+    #[error("is nested too deeply for JSON")]
+    TooDeep,
+    /// About a megabyte, or more.
+    #[error("is too large for JSON")]
+    TooLarge,
 }
 
 impl<'a> List<'a> {

@@ -15,6 +15,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls_pki_types::TrustAnchor;
 use url::Url;
 
 use crate::address::Reach;
@@ -23,7 +24,7 @@ use crate::credential::{Credential, bearer_value};
 use crate::dial::{Dial, DialError};
 use crate::freshness::fresh_for;
 use crate::permit::{bare_host, permit, same_host, shown};
-use crate::tls::{BadTrust, Protocols, Trust};
+use crate::tls::{BadTrust, Believed, Protocols, Trust};
 
 /// An HTTP client for one upstream: one trust, one credential, its own connections. Cheap to clone.
 #[derive(Clone)]
@@ -34,6 +35,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     deadline: Duration,
     credential: Option<Credential>,
+    believed: Option<Arc<Believed>>,
     anywhere: Pool,
     public_only: Pool,
     /// How far the documents of configured hosts may point: by the address that served the last one. The name is not
@@ -165,7 +167,8 @@ impl Client {
     /// # Errors
     /// [`BadTrust`]: the CA bundle or the client certificate cannot be used.
     pub fn new(dial: &Dial, options: Options) -> Result<Self, BadTrust> {
-        let tls = options.trust.client_config(Protocols::Both)?;
+        let believed = options.trust.believed()?;
+        let tls = options.trust.client_config_with(believed.clone(), Protocols::Both)?;
         let pool = |reach| {
             legacy::Client::builder(TokioExecutor::new())
                 .pool_timer(TokioTimer::new())
@@ -178,10 +181,23 @@ impl Client {
             clock: dial.clock(),
             deadline: options.deadline,
             credential: options.credential,
+            believed,
             anywhere: pool(Reach::Anywhere),
             public_only: pool(Reach::PublicOnly),
             served: Mutex::default(),
         })))
+    }
+
+    /// Whose certificates it believes, as the name and key of each authority (DER) in one order; `None`: anybody's. For
+    /// what must be kept apart from the answers to a client that believes others.
+    pub fn believed(&self) -> Option<Vec<[Vec<u8>; 2]>> {
+        let anchor = |anchor: &TrustAnchor<'_>| {
+            [anchor.subject.as_ref().to_vec(), anchor.subject_public_key_info.as_ref().to_vec()]
+        };
+        let mut all: Vec<_> = self.0.believed.as_ref()?.anchors().iter().map(anchor).collect();
+        all.sort_unstable();
+        all.dedup();
+        Some(all)
     }
 
     /// Sends a request and reads the whole answer.

@@ -82,10 +82,36 @@ impl Trust {
     /// # Errors
     /// [`BadTrust`]: a bundle, certificate or key that cannot be used.
     pub fn client_config(&self, protocols: Protocols) -> Result<Arc<ClientConfig>, BadTrust> {
+        self.client_config_with(self.believed()?, protocols)
+    }
+
+    /// Who is believed; `None`: anybody.
+    pub(crate) fn believed(&self) -> Result<Option<Arc<Believed>>, BadTrust> {
+        Ok(match &self.roots {
+            _ if self.skip_verify => None,
+            Roots::System => Some(system()),
+            Roots::SystemAnd(pem) => Some(Arc::new(Believed::new(named(pem)?, true))),
+            Roots::Only(pem) => Some(Arc::new(Believed::new(named(pem)?, false))),
+        })
+    }
+
+    pub(crate) fn client_config_with(
+        &self,
+        believed: Option<Arc<Believed>>,
+        protocols: Protocols,
+    ) -> Result<Arc<ClientConfig>, BadTrust> {
         let builder = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(BadTrust::Setup)?;
-        let builder = builder.dangerous().with_custom_certificate_verifier(self.verifier()?);
+        let verifier: Arc<dyn ServerCertVerifier> = if let Some(believed) = believed {
+            believed
+        } else {
+            tracing::warn!(
+                "a TLS client is configured with insecureSkipVerify: anybody can pose as its peer"
+            );
+            Arc::new(Anybody(provider()))
+        };
+        let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
         let mut config = match &self.identity {
             None => builder.with_no_client_auth(),
             Some(identity) => {
@@ -102,34 +128,14 @@ impl Trust {
     }
 }
 
-impl Trust {
-    fn verifier(&self) -> Result<Arc<dyn ServerCertVerifier>, BadTrust> {
-        if self.skip_verify {
-            tracing::warn!(
-                "a TLS client is configured with insecureSkipVerify: anybody can pose as its peer"
-            );
-            return Ok(Arc::new(Anybody(provider())));
-        }
-        match &self.roots {
-            Roots::System => Ok(system_verifier()),
-            Roots::SystemAnd(pem) => Ok(Arc::new(SystemRoots::and(certificates(pem)?.roots))),
-            Roots::Only(pem) => {
-                let roots = Arc::new(certificates(pem)?);
-                let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider()).build();
-                Ok(verifier.map_err(|_| BadTrust::NoCertificate)?)
-            }
-        }
-    }
-}
-
-/// The certificates of a bundle, at least one.
-fn certificates(pem: &[u8]) -> Result<RootCertStore, BadTrust> {
+/// The authorities of a bundle, at least one.
+fn named(pem: &[u8]) -> Result<Vec<TrustAnchor<'static>>, BadTrust> {
     let mut store = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem) {
         let certificate = certificate.map_err(|_| BadTrust::NoCertificate)?;
         store.add(certificate).map_err(BadTrust::Certificate)?;
     }
-    if store.is_empty() { Err(BadTrust::NoCertificate) } else { Ok(store) }
+    if store.is_empty() { Err(BadTrust::NoCertificate) } else { Ok(store.roots) }
 }
 
 impl Identity {
@@ -182,36 +188,57 @@ impl ServerCertVerifier for Anybody {
     }
 }
 
-/// Believes the machine's roots, and perhaps some more. They are read at the first handshake and not before: some hundred
+/// The authorities that a client believes. The machine's are read at the first handshake and not before: some hundred
 /// files, for which neither the start nor a process without https should wait.
 #[derive(Debug)]
-struct SystemRoots {
-    more: Vec<TrustAnchor<'static>>,
-    read: OnceLock<Option<Arc<WebPkiServerVerifier>>>,
+pub(crate) struct Believed {
+    named: Vec<TrustAnchor<'static>>,
+    system: bool,
+    read: OnceLock<Read>,
 }
 
-impl SystemRoots {
-    const fn and(more: Vec<TrustAnchor<'static>>) -> Self {
-        Self { more, read: OnceLock::new() }
+#[derive(Debug)]
+struct Read {
+    anchors: Arc<RootCertStore>,
+    /// Absent where there are no authorities at all.
+    verifier: Option<Arc<WebPkiServerVerifier>>,
+}
+
+impl Believed {
+    const fn new(named: Vec<TrustAnchor<'static>>, system: bool) -> Self {
+        Self { named, system, read: OnceLock::new() }
     }
 
-    /// No roots: nobody is believed.
-    fn verifier(&self) -> Result<&WebPkiServerVerifier, rustls::Error> {
-        let verifier = self.read.get_or_init(|| {
-            let mut store = RootCertStore { roots: self.more.clone() };
-            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            if store.len() == self.more.len() {
-                tracing::warn!(
-                    "this machine has no trusted root certificates: https works only where a CA is configured"
-                );
+    /// All of them.
+    pub(crate) fn anchors(&self) -> &[TrustAnchor<'static>] {
+        &self.read().anchors.roots
+    }
+
+    fn read(&self) -> &Read {
+        self.read.get_or_init(|| {
+            let mut store = RootCertStore { roots: self.named.clone() };
+            if self.system {
+                store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+                if store.len() == self.named.len() {
+                    tracing::warn!(
+                        "this machine has no trusted root certificates: https works only where a CA is configured"
+                    );
+                }
             }
-            WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider()).build().ok()
-        });
-        verifier.as_deref().ok_or(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer))
+            let anchors = Arc::new(store);
+            let builder = WebPkiServerVerifier::builder_with_provider(Arc::clone(&anchors), provider());
+            Read { anchors, verifier: builder.build().ok() }
+        })
+    }
+
+    /// No authorities: nobody is believed.
+    fn verifier(&self) -> Result<&WebPkiServerVerifier, rustls::Error> {
+        let verifier = self.read().verifier.as_deref();
+        verifier.ok_or(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer))
     }
 }
 
-impl ServerCertVerifier for SystemRoots {
+impl ServerCertVerifier for Believed {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -246,10 +273,10 @@ impl ServerCertVerifier for SystemRoots {
     }
 }
 
-/// Shared by whoever believes the machine's roots alone: they are the largest thing a client would hold.
-fn system_verifier() -> Arc<SystemRoots> {
-    static SYSTEM: OnceLock<Arc<SystemRoots>> = OnceLock::new();
-    Arc::clone(SYSTEM.get_or_init(|| Arc::new(SystemRoots::and(Vec::new()))))
+/// Shared by whoever believes the machine's alone: they are the largest thing a client would hold.
+fn system() -> Arc<Believed> {
+    static SYSTEM: OnceLock<Arc<Believed>> = OnceLock::new();
+    Arc::clone(SYSTEM.get_or_init(|| Arc::new(Believed::new(Vec::new(), true))))
 }
 
 /// The one cryptography provider, handed over explicitly so that no global decides.

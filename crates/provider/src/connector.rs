@@ -34,6 +34,12 @@ pub trait Connector: Send + Sync + 'static {
         true
     }
 
+    /// Whether the configuration itself says who its people are, so that an operator named every group of theirs. Of an
+    /// upstream, `system:` names pass only where a policy names them.
+    fn is_written_down(&self) -> bool {
+        false
+    }
+
     /// Begins to fetch in the background what the first request would wait for. Called once the process serves.
     fn warm(&self) {}
 }

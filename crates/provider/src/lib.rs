@@ -16,6 +16,7 @@ pub mod login;
 mod own;
 pub mod policy;
 pub mod records;
+mod reserved;
 pub mod scope;
 pub mod settings;
 pub mod store;

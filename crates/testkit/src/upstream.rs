@@ -50,6 +50,8 @@ pub enum Mood {
     Down,
     /// It answers for another person than it did before.
     SomebodyElse,
+    /// The person has these names and groups.
+    Named(Box<Identity>),
     /// It takes each refresh token once and gives another.
     Rotates,
 }
@@ -114,6 +116,7 @@ impl Upstream {
             Mood::Denies => return Err(UpstreamError::Denied("blocked".into())),
             Mood::Down => return Err(UpstreamError::Unavailable("no route".into())),
             Mood::SomebodyElse => "mallory".clone_into(&mut identity.user_id),
+            Mood::Named(named) => identity = Identity { user_id: identity.user_id, ..*named },
             Mood::Well | Mood::Rotates => {}
         }
         let kept = refresh_token(self.rotated.load(Ordering::Relaxed));

@@ -131,7 +131,7 @@ pub struct Jwk {
     /// `e`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub e: Option<String>,
-    /// Whether `d`, `p`, `q` or `k` was present: such a key is not public and is refused.
+    /// Whether `d`, `k` or another private member (RFC 7518 section 6) was present: such a key is not public and is refused.
     #[serde(skip)]
     pub holds_secret: bool,
 }
@@ -163,7 +163,7 @@ impl Jwk {
             y: text("y")?,
             n: text("n")?,
             e: text("e")?,
-            holds_secret: ["d", "p", "q", "dp", "dq", "qi", "k"]
+            holds_secret: ["d", "p", "q", "dp", "dq", "qi", "oth", "k"]
                 .iter()
                 .any(|name| object.get(name).is_some()),
         })

@@ -100,6 +100,98 @@ async fn no_secret_is_in_the_cache_and_nobody_else_can_read_it() {
     assert!(Cache::open(&folder).unwrap_err().to_string().contains("chmod 700"));
 }
 
+/// Whoever could put something into the folder would choose which token is used.
+#[tokio::test]
+async fn a_folder_of_another_user_is_not_used() {
+    let (home, own) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let theirs = if rustix::process::geteuid().is_root() {
+        let folder = home.path().join("theirs");
+        fs::create_dir(&folder).unwrap();
+        std::os::unix::fs::chown(&folder, Some(4711), None).unwrap();
+        folder
+    } else {
+        // Who is no administrator cannot give a folder away, and finds one that is somebody else's here.
+        PathBuf::from("/usr")
+    };
+    let refused = Cache::open(&theirs).unwrap_err().to_string();
+    assert!(refused.contains("belongs to another user") && refused.contains("name a folder of your own"));
+    assert!(!refused.contains('\n'), "{refused}");
+    let link = home.path().join("link");
+    std::os::unix::fs::symlink(&theirs, &link).unwrap();
+    assert!(Cache::open(&link).is_err(), "a link to it is no way around");
+    if rustix::process::geteuid().is_root() {
+        let planted = home.path().join("planted");
+        std::os::unix::fs::symlink(own.path(), &planted).unwrap();
+        std::os::unix::fs::lchown(&planted, Some(4711), None).unwrap();
+        assert!(Cache::open(&planted).is_err(), "a link that somebody else made leads where they like");
+    }
+    fs::write(home.path().join("file"), b"").unwrap();
+    let refused = Cache::open(home.path().join("file")).unwrap_err().to_string();
+    assert!(!refused.contains('\n'), "{refused}");
+}
+
+/// Links lead to other people's files, pipes and devices never end: none is opened, and the token is fetched.
+#[tokio::test]
+async fn what_is_no_regular_file_is_not_opened() {
+    let (world, folder) = (World::start().await, tempfile::tempdir().unwrap());
+    let cache = Cache::open(folder.path()).unwrap();
+    let (ask, one) = (world.ask(), subject("one"));
+    let get = async || world.exchanger().obtain(&ask, &one, &cache, Lookup::Use).await.unwrap();
+    assert_eq!(get().await.token.expose(), "token-1");
+    let (entry, lock) = (entries(folder.path()).pop().unwrap(), files(folder.path(), "lock").pop().unwrap());
+    let elsewhere = tempfile::tempdir().unwrap();
+    let (kept, victim) = (elsewhere.path().join("kept"), elsewhere.path().join("victim"));
+    fs::rename(&entry, &kept).unwrap();
+    fs::write(&victim, b"precious").unwrap();
+    let put = |kind: &str, path: &Path, to: &Path| {
+        let _ = fs::remove_file(path);
+        match kind {
+            "link" => std::os::unix::fs::symlink(to, path).unwrap(),
+            _ => rustix::fs::mkfifoat(rustix::fs::CWD, path, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)
+                .unwrap(),
+        }
+    };
+    for (round, kind) in ["link", "pipe"].into_iter().enumerate() {
+        put(kind, &entry, &kept);
+        put(kind, &lock, &victim);
+        let before = world.notes.all().len();
+        assert_eq!(get().await.token.expose(), &format!("token-{}", round + 2), "{kind}");
+        let notes = world.notes.all().split_off(before);
+        let [Note::NoCache { reason, .. }] = notes.as_slice() else { panic!("{notes:?}") };
+        assert!(reason.contains("is no regular file; remove it") && !reason.contains('\n'), "{reason}");
+        assert_eq!(fs::read(&victim).unwrap(), b"precious");
+        // The token was kept all the same: putting it there replaces the name and not what that led to.
+        assert!(fs::symlink_metadata(&entry).unwrap().is_file());
+        assert!(kept.exists());
+    }
+}
+
+/// The same server under another authority is somebody else until it has shown itself.
+#[tokio::test]
+async fn what_another_authority_vouched_for_is_not_used() {
+    let (world, folder) = (World::start().await, tempfile::tempdir().unwrap());
+    let cache = Cache::open(folder.path()).unwrap();
+    let (ask, one) = (world.ask(), subject("one"));
+    let other = testkit::TestCa::new();
+    let both = format!("{}{}", world.ca.pem(), other.pem());
+    let swapped = format!("{}\n# a remark\n{}", other.pem(), world.ca.pem());
+    let get = async |pem: &str| {
+        world
+            .exchanger_believing(pem)
+            .obtain(&ask, &one, &cache, Lookup::Use)
+            .await
+            .map(|issued| issued.token.expose().clone())
+    };
+    assert_eq!(get(world.ca.pem()).await.unwrap(), "token-1");
+    assert_eq!(get(&both).await.unwrap(), "token-2");
+    assert_eq!(get(&swapped).await.unwrap(), "token-2", "order and remarks are nothing");
+    assert!(
+        get(other.pem()).await.is_err(),
+        "the server is nobody to this one, and the cache says nothing else"
+    );
+    assert_eq!(get(world.ca.pem()).await.unwrap(), "token-1");
+}
+
 #[tokio::test]
 async fn one_fetches_and_the_others_wait_for_what_it_fetched() {
     let (world, folder) = (World::start().await, tempfile::tempdir().unwrap());

@@ -84,7 +84,7 @@ impl Refresh for Oidc {
     fn refresh<'a>(
         &'a self,
         _: Hints,
-        _: &'a Identity,
+        known: &'a Identity,
         kept: &'a [u8],
     ) -> BoxFuture<'a, Result<SignedIn, UpstreamError>> {
         Box::pin(async move {
@@ -99,7 +99,12 @@ impl Refresh for Oidc {
                 Some(raw) => Some(self.verified(raw.expose()).await?),
                 None => None,
             };
-            self.signed_in(verified, granted, Some(before)).await
+            let signed_in = self.signed_in(verified, granted, Some(before)).await?;
+            // OpenID Connect Core section 12.2: the subject is the one of the sign-in.
+            if signed_in.identity.user_id != known.user_id {
+                return Err(UpstreamError::Denied("its answer is about somebody else".into()));
+            }
+            Ok(signed_in)
         })
     }
 }

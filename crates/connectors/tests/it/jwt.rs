@@ -184,6 +184,10 @@ async fn attack_11_a_jwt_svid_is_bound_by_its_trust_domain() {
 #[test]
 fn faults_are_told() {
     for (config, line) in [
+        (
+            json!({"issuer": "a.example", "discoveryURL": "https://a.example/d"}),
+            "config.issuer: cannot be used as it is; write the issuer that the discovery document",
+        ),
         (json!({}), "config.issuer: is missing"),
         (json!({"issuer": "gitlab"}), "config.issuer: is \"gitlab\", which is not a URL"),
         (
@@ -213,6 +217,16 @@ fn faults_are_told() {
     ] {
         let told = faults_of("jwt", &config);
         assert!(told.contains(line), "{line}\n---\n{told}");
+    }
+}
+
+/// One slip is one fault: an issuer that is there and wrong is not called missing as well.
+#[test]
+fn an_issuer_that_cannot_be_read_is_told_once() {
+    for kind in ["jwt", "kubernetes"] {
+        let told = faults_of(kind, &json!({"issuer": "a.example"}));
+        assert!(told.contains("config.issuer: ") && !told.contains("says neither"), "{told}");
+        assert!(!told.contains("is missing"), "{told}");
     }
 }
 

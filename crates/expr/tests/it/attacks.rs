@@ -1,6 +1,6 @@
 //! The attack list's policy items that an expression can stop: 15 (matching) and 17 (evaluation).
 
-use expr::{Budget, Problem, Program, Vars, Want};
+use expr::{Budget, NoJson, Problem, Program, Vars, Want};
 use wire::json::Object;
 
 use crate::{check_table, claims, env};
@@ -174,7 +174,7 @@ fn attack_17_shared_values_do_not_explode_as_json() {
     }
     let program = Program::compile(&source, &env(), Want::Any).unwrap();
     let value = program.eval(&Vars::new(), &mut Budget::default()).unwrap();
-    assert_eq!(value.to_json(), None);
+    assert_eq!(value.to_json(), Err(NoJson::TooLarge));
 }
 
 #[test]

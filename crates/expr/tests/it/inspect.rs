@@ -1,6 +1,6 @@
 //! What the policy's index and its checks learn from a program.
 
-use expr::{Budget, Env, Program, Type, Vars, Want};
+use expr::{Budget, Env, NoJson, Program, Type, Vars, Want};
 use wire::json::{Object, Value};
 
 use crate::env;
@@ -110,11 +110,11 @@ fn values_go_back_to_json() {
         program.eval(&vars, &mut Budget::default()).unwrap().to_json()
     };
     let parse = |text: &str| Some(Value::parse(text.as_bytes()).unwrap());
-    assert_eq!(json("claims"), parse(crate::CLAIMS));
-    assert_eq!(json("{'a': [1, claims.one_and_half], 'b': []}"), parse(r#"{"a":[1,1.5],"b":[]}"#));
-    assert_eq!(json("{1: 2}"), None);
-    assert_eq!(json("1.0 / 0.0"), None);
-    assert_eq!(json(&format!("{}{}", "[".repeat(25), "]".repeat(25))), None);
+    assert_eq!(json("claims").ok(), parse(crate::CLAIMS));
+    assert_eq!(json("{'a': [1, claims.one_and_half], 'b': []}").ok(), parse(r#"{"a":[1,1.5],"b":[]}"#));
+    assert_eq!(json("{1: 2}"), Err(NoJson::Key("int")));
+    assert_eq!(json("1.0 / 0.0"), Err(NoJson::Number));
+    assert_eq!(json(&format!("{}{}", "[".repeat(25), "]".repeat(25))), Err(NoJson::TooDeep));
 }
 
 #[test]

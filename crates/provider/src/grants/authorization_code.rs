@@ -15,7 +15,7 @@ use crate::issue::{Products, Profile, Proof, Spend};
 use crate::records::Change;
 use crate::records::grant::{self, Redeemed, Redemption};
 use crate::scope::{OFFLINE, OPENID, Scopes};
-use crate::{Cx, Living};
+use crate::{Cx, Living, reserved};
 
 /// See the module.
 pub(super) struct AuthorizationCode;
@@ -92,9 +92,13 @@ pub(super) fn proof(
     cx.decision.connector = Some(Arc::clone(&connector.id));
     cx.decision.upstream_subject = Some(grant.identity.user_id.clone());
     let scopes = Scopes::from_stored(&grant.scopes);
+    let mut profile = Profile::by_scopes(&grant.identity, &scopes);
+    if reserved::withhold(&mut profile, connector) {
+        cx.decision.reason = Some(reserved::WITHHELD.into());
+    }
     Ok(Proof {
         subject: Pair::new(&*grant.identity.user_id, &*connector.id).encode(),
-        profile: Profile::by_scopes(&grant.identity, &scopes),
+        profile,
         federated: Some((Arc::clone(&connector.id), grant.identity.user_id)),
         free: Vec::new(),
         audience: scopes.audience(client, &living.settings.clients)?,

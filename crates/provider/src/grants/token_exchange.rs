@@ -18,6 +18,7 @@ use crate::connector::{Opened, Presented, VouchError, VouchSubject, Vouched};
 use crate::error::{Error, Fault, Refusal};
 use crate::issue::{Products, Proof};
 use crate::policy::{self, Question, Targets};
+use crate::reserved::WITHHELD;
 use crate::scope::Scopes;
 use crate::{Cx, Living, introspection, own};
 
@@ -204,7 +205,12 @@ fn judge(cx: &mut Cx<'_>, question: &Question<'_>) -> Result<policy::Granted, Re
     match decided.outcome {
         Ok(granted) => {
             cx.decision.policy = Some(Arc::clone(&granted.policy));
-            cx.decision.reason = granted.unrestricted.then_some("unrestricted".into());
+            cx.decision.reason = match (granted.unrestricted, granted.withheld) {
+                (false, false) => None,
+                (true, false) => Some(UNRESTRICTED.into()),
+                (false, true) => Some(WITHHELD.into()),
+                (true, true) => Some(format!("{UNRESTRICTED}; {WITHHELD}").into()),
+            };
             Ok(granted)
         }
         Err(denied) => {
@@ -252,3 +258,6 @@ fn federated(question: &Question<'_>) -> Option<(Arc<str>, String)> {
 fn not_accepted(reason: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
     Refusal::request("the subject token is not accepted").because(reason).as_dex(ErrorCode::AccessDenied, 401)
 }
+
+/// Nobody checked whom the subject token was meant for.
+const UNRESTRICTED: &str = "unrestricted";

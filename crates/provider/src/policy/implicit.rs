@@ -1,5 +1,5 @@
 //! The one policy of a Dex configuration without `tokenExchange` (DESIGN section 6): what Dex does, with the subject
-//! token's audience checked where the connector can know it.
+//! token's audience checked where the connector can know it, and without the `system:` names that an upstream gives.
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use crate::connector::{SubjectAudience, SubjectAudiences};
 use crate::error::Refusal;
 use crate::issue::Profile;
 use crate::own;
+use crate::reserved;
 use crate::scope::OFFLINE;
 use crate::settings::Settings;
 
@@ -23,6 +24,8 @@ pub(super) fn decide(settings: &Settings, question: &Question<'_>) -> Result<Gra
         own::check_narrowing(question, &scopes).map_err(deny)?;
     }
     let identity = &question.vouched.identity;
+    let mut profile = Profile::by_scopes(identity, &scopes);
+    let withheld = reserved::withhold(&mut profile, question.connector);
     Ok(Granted {
         policy: Arc::from(NAME),
         written: false,
@@ -31,7 +34,7 @@ pub(super) fn decide(settings: &Settings, question: &Question<'_>) -> Result<Gra
         } else {
             Pair::new(&*identity.user_id, &*question.connector.id).encode()
         },
-        profile: Profile::by_scopes(identity, &scopes),
+        profile,
         free: Vec::new(),
         audience: audience(question).map_err(deny)?,
         scopes,
@@ -40,6 +43,7 @@ pub(super) fn decide(settings: &Settings, question: &Question<'_>) -> Result<Gra
         alg: None,
         once: None,
         unrestricted,
+        withheld,
     })
 }
 

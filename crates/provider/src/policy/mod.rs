@@ -71,6 +71,8 @@ pub struct Granted {
     pub once: Option<Once>,
     /// Nobody checked whom the subject token was meant for; worth an audit line.
     pub unrestricted: bool,
+    /// The upstream said `system:` names that no policy allows; worth an audit line too.
+    pub withheld: bool,
 }
 
 /// A decision.

@@ -15,7 +15,11 @@ mod login;
 #[cfg(test)]
 mod own_tokens;
 #[cfg(test)]
+mod policies;
+#[cfg(test)]
 mod refresh;
+#[cfg(test)]
+mod reserved;
 #[cfg(test)]
 mod single_use;
 #[cfg(test)]

@@ -1,6 +1,7 @@
-//! The contract of `provider::connector` as a test: what every connector that vouches by an issuer's keys refuses,
-//! whatever it is called. The issuer is one of [`crate::issuer`], so that it can misbehave.
+//! The contract of `provider::connector` as a test, by what a connector can do. [`entrance`] is for every connector; the
+//! suite here is for those that vouch by an issuer's keys. The issuer is one of [`crate::issuer`], so that it can misbehave.
 
+pub mod entrance;
 mod keys;
 mod tokens;
 

@@ -110,6 +110,48 @@ async fn attack_08_issuers_are_compared_byte_for_byte() {
     );
 }
 
+/// Names that people, browsers or URL parsers take for the issuer's.
+#[tokio::test]
+async fn attack_08_names_that_look_like_the_issuer_s() {
+    for iss in [
+        "https://issuer.example.com.",
+        "https://issuer.ex\u{430}mple.com",
+        "https://issuer.xn--exmple-4nf.com",
+        "https://issuer\u{3002}example\u{ff0e}com",
+        "https://\u{ff49}ssuer.example.com",
+        "https://issuer.exa\u{ad}mple.com",
+        "https://issuer.exa\u{200b}mple.com",
+        "https://i\u{17f}suer.example.com",
+        "https://issuer.example.com\u{0}",
+        "https://issuer.example.com\t",
+        "https://issuer.example.com\u{202e}",
+        "https:\u{2215}\u{2215}issuer.example.com",
+        "https:\\\\issuer.example.com",
+        "https:/issuer.example.com",
+        "https://issuer.example.com/.",
+        "https://issuer.example.com/%2e",
+        "https://issuer.example.com/../",
+        "https://issuer.example.com?",
+    ] {
+        assert!(matches!(outcome(json!({"iss": iss}), expect()).await, Err(Rejected::Issuer(_))), "{iss}");
+    }
+    // Nor is a name that is written in its own script the same as its spelling for the network.
+    let key = signer(Alg::Es256).await;
+    for (configured, other) in [
+        ("https://b\u{fc}cher.example", "https://xn--bcher-kva.example"),
+        ("https://xn--bcher-kva.example", "https://b\u{fc}cher.example"),
+        ("https://b\u{fc}cher.example", "https://bu\u{308}cher.example"),
+        ("https://xn--bcher-kva.example", "https://XN--BCHER-KVA.example"),
+    ] {
+        let of = async |iss: &str| {
+            let token = mint(&key, json!({"iss": iss})).await;
+            verify(&token, set_of(&key), Expect::new(configured, Audience::only(US))).map(drop)
+        };
+        assert_eq!(of(configured).await, Ok(()));
+        assert!(matches!(of(other).await, Err(Rejected::Issuer(_))), "{other}");
+    }
+}
+
 #[tokio::test]
 async fn attack_08_one_issuer_text_and_two_clusters() {
     let (one, two) = (signer(Alg::Es256).await, fresh_signer(Alg::Es256).await);
@@ -185,6 +227,32 @@ async fn attack_09_logout_tokens_are_known_by_their_events() {
         assert_eq!(kind::<ProxyCaller>(None, changes).await, Err(Rejected::Events("ProxyCaller")));
     }
     assert_eq!(kind::<UpstreamLogout>(None, json!({})).await, Err(Rejected::Events("UpstreamLogout")));
+}
+
+/// What an issuer signs besides tokens about somebody who signed in, and what others sign for it.
+#[tokio::test]
+async fn attack_09_userinfo_answers_and_client_assertions_are_no_subject_tokens() {
+    let now = NOW.unix();
+    // A signed UserInfo answer (OpenID Connect Core section 5.3.2) need not say when it ends, nor whom it is for.
+    for typ in [None, Some("JWT")] {
+        let answer = json!({"exp": null, "iat": null, "email": "a@example.com"});
+        assert_eq!(kind::<SubjectToken>(typ, answer.clone()).await, Err(Rejected::NoExpiry));
+        assert_eq!(kind::<UpstreamIdToken>(typ, answer.clone()).await, Err(Rejected::NoExpiry));
+        assert_eq!(kind::<ProxyCaller>(typ, answer).await, Err(Rejected::NoExpiry));
+        let for_its_client = kind::<SubjectToken>(typ, json!({"aud": "a-client-of-the-issuer"})).await;
+        assert!(matches!(for_its_client, Err(Rejected::Audience(_))));
+    }
+    assert!(matches!(kind::<SubjectToken>(Some("userinfo+jwt"), json!({})).await, Err(Rejected::Kind(..))));
+    // A client's assertion (RFC 7523 section 3) is by the client itself, even when it is meant for us.
+    for client in ["a-client", "https://client.example.com", US] {
+        let assertion = json!({"iss": client, "sub": client, "aud": US, "jti": "1", "exp": now + 60});
+        for typ in [None, Some("JWT"), Some("client-authentication+jwt")] {
+            let said = kind::<SubjectToken>(typ, assertion.clone()).await;
+            assert!(matches!(said, Err(Rejected::Issuer(_) | Rejected::Kind(..))), "{said:?}");
+        }
+    }
+    let typed = kind::<SubjectToken>(Some("client-authentication+jwt"), json!({})).await;
+    assert!(matches!(typed, Err(Rejected::Kind(..))), "one that the issuer signed");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Attack list 2 and the key-set part of 12: keys that do not fit, weak keys, crooked signatures.
 
 use serde_json::{Value, json};
-use token::{Alg, KeySet, MAX_KEYS, Rejected, Signer, UnusableKey};
+use token::{Alg, BadKeySet, KeySet, LocalSigner, MAX_KEYS, Rejected, Signer, UnusableKey};
 use wire::b64;
 use wire::jose::Jwk;
 
@@ -172,30 +172,37 @@ async fn attack_02_a_malleable_signature_is_no_second_token() {
     assert_eq!(read(&twin), read(&good));
 }
 
+/// Every point of small order, in every spelling: with such a key, `R = A, S = 0` signs about any message.
 #[tokio::test]
-async fn attack_02_ed25519_small_order_and_non_canonical() {
-    let of_y = |low: u8, middle: u8, high: u8| {
-        let mut y = [middle; 32];
-        (y[0], y[31]) = (low, high);
-        y
-    };
-    let small = [
-        of_y(0, 0, 0),
-        of_y(1, 0, 0),
-        of_y(0xec, 0xff, 0x7f),
-        of_y(0xed, 0xff, 0x7f),
-        of_y(0xee, 0xff, 0x7f),
-        of_y(0, 0, 0x80),
-        of_y(1, 0, 0x80),
-        ORDER_EIGHT,
-    ];
-    for point in small {
+async fn attack_02_ed25519_points_of_small_order_are_no_keys_and_sign_nothing() {
+    let key = signer(Alg::EdDsa).await;
+    let good = mint(&key, json!({})).await;
+    let (input, signature) = good.rsplit_once('.').unwrap();
+    let scalar = &b64::decode(signature).unwrap()[32..];
+    for point in small_order() {
+        let jwk = json!({"kty": "OKP", "crv": "Ed25519", "kid": key.kid(), "x": b64::encode(point)});
+        assert_eq!(why_unusable(jwk.clone()), UnusableKey::Weak, "{point:02x?}");
         assert_eq!(
-            why_unusable(json!({"kty": "OKP", "crv": "Ed25519", "x": b64::encode(point)})),
-            UnusableKey::Weak,
+            KeySet::from_pem(&ed25519_pem(point)).unwrap_err(),
+            BadKeySet::Unusable(UnusableKey::Weak),
             "{point:02x?}"
         );
+        for scalar in [&[0; 32], &ED25519_ORDER, scalar] {
+            let forged = format!("{input}.{}", b64::encode([&point, scalar].concat()));
+            let set = KeySet::from_jwks(json!({"keys": [jwk]}).to_string().as_bytes()).unwrap();
+            assert!(matches!(verify(&forged, set, expect()), Err(Rejected::UnknownKey(_))), "{point:02x?}");
+            assert_eq!(
+                verify(&forged, set_of(&key), expect()).unwrap_err(),
+                Rejected::Signature,
+                "{point:02x?}"
+            );
+        }
     }
+    assert!(verify(&good, set_of(&key), expect()).is_ok());
+}
+
+#[tokio::test]
+async fn attack_02_ed25519_has_one_signature_and_one_curve() {
     assert_eq!(
         why_unusable(json!({"kty": "OKP", "crv": "Ed448", "x": b64::encode([1; 57])})),
         UnusableKey::Unknown
@@ -212,6 +219,43 @@ async fn attack_02_ed25519_small_order_and_non_canonical() {
     }
     let token = format!("{input}.{}", b64::encode(raw));
     assert_eq!(verify(&token, set_of(&key), expect()).unwrap_err(), Rejected::Signature);
+}
+
+/// The eight points of small order; those of y = 0 and 1 also in their spellings that are not reduced, and each of them
+/// with the sign bit that it has and that it has not.
+fn small_order() -> Vec<[u8; 32]> {
+    let spelled = |low: u8, middle: u8, high: u8| {
+        let mut y = [middle; 32];
+        (y[0], y[31]) = (low, high);
+        y
+    };
+    let (zero, one) = (spelled(0, 0, 0), spelled(1, 0, 0));
+    let (two, p, after_p) = (spelled(0xec, 0xff, 0x7f), spelled(0xed, 0xff, 0x7f), spelled(0xee, 0xff, 0x7f));
+    let plain = [zero, one, two, p, after_p, ORDER_EIGHT, OTHER_ORDER_EIGHT];
+    let signed = plain.map(|mut point| {
+        point[31] |= 0x80;
+        point
+    });
+    let all = [plain, signed].concat();
+    // The list of the attack says these in hexadecimal.
+    for named in [
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+    ] {
+        assert!(
+            all.iter().any(|point| point.iter().map(|b| format!("{b:02x}")).collect::<String>() == named)
+        );
+    }
+    all
+}
+
+/// RFC 8410 section 4.
+fn ed25519_pem(point: [u8; 32]) -> String {
+    use base64::Engine as _;
+    let der =
+        [&[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00], &point[..]].concat();
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    format!("-----BEGIN PUBLIC KEY-----\n{text}\n-----END PUBLIC KEY-----\n")
 }
 
 #[tokio::test]
@@ -247,6 +291,54 @@ async fn attack_12_keys_that_are_not_for_this_are_left_out() {
     let bundle =
         json!({"keys": [with("use", json!("jwt-svid")), with("use", json!("x509-svid")), base]}).to_string();
     assert_eq!(KeySet::from_spiffe_bundle(bundle.as_bytes()).unwrap().keys().len(), 1);
+}
+
+/// Whoever publishes a private member gave the key away, whichever member it is and whatever else the set holds.
+#[tokio::test]
+async fn attack_12_a_key_with_any_private_member_is_left_out() {
+    let (rsa, ec, ed) = (signer(Alg::Rs256).await, signer(Alg::Es256).await, signer(Alg::EdDsa).await);
+    for key in [&rsa, &ec, &ed] {
+        let public = serde_json::to_value(key.public_jwk()).unwrap();
+        for member in ["d", "p", "q", "dp", "dq", "qi", "oth", "k"] {
+            for value in [json!("AQ"), json!(""), json!(null), json!([{"r": "AQ", "d": "AQ", "t": "AQ"}])] {
+                let mut leaked = public.clone();
+                leaked[member] = value;
+                assert_eq!(why_unusable(leaked), UnusableKey::NotPublic, "{member}");
+            }
+        }
+    }
+    let mut leaked = serde_json::to_value(ec.public_jwk()).unwrap();
+    leaked["d"] = json!(b64::encode([7; 32]));
+    let set = json!({"keys": [leaked, rsa.public_jwk()]}).to_string();
+    let set = || KeySet::from_jwks(set.as_bytes()).unwrap();
+    assert!(matches!(verify(&mint(&ec, json!({})).await, set(), expect()), Err(Rejected::UnknownKey(_))));
+    assert!(verify(&mint(&rsa, json!({})).await, set(), expect()).is_ok());
+}
+
+#[tokio::test]
+async fn attack_12_ten_thousand_keys() {
+    let (key, other) = (signer(Alg::Es256).await, fresh_signer(Alg::Es256).await);
+    let real = vec![key.public_jwk(); 10_000];
+    assert_eq!(KeySet::from_jwks(&jwks(&real)).unwrap_err(), BadKeySet::TooLarge);
+    let mut small = vec![json!({"kty": "X"}); 10_000];
+    small.push(serde_json::to_value(key.public_jwk()).unwrap());
+    let set = KeySet::from_jwks(json!({"keys": small}).to_string().as_bytes()).unwrap();
+    assert_eq!((set.keys().len(), set.skipped().len()), (1, 10_000));
+    assert!(verify(&mint(&key, json!({})).await, set, expect()).is_ok());
+    // Of as many as fit under one name, a token tries few.
+    let same = |key: &LocalSigner| Jwk { kid: Some("same".into()), ..key.public_jwk().clone() };
+    let (wrong, right) = (same(&other), same(&key));
+    let token = mint_raw(&key, r#"{"alg":"ES256","kid":"same"}"#, claims(json!({})).as_bytes()).await;
+    for (others, passes) in [(15, true), (16, false), (MAX_KEYS, false), (1000, false)] {
+        let mut keys = vec![&wrong; others];
+        keys.push(&right);
+        let set = KeySet::from_jwks(&jwks(&keys)).unwrap();
+        assert!(set.keys().len() <= MAX_KEYS);
+        assert_eq!(
+            verify(&token, set, expect()).map(drop),
+            if passes { Ok(()) } else { Err(Rejected::Signature) }
+        );
+    }
 }
 
 #[tokio::test]
@@ -355,4 +447,9 @@ const ED25519_ORDER: [u8; 32] = [
 const ORDER_EIGHT: [u8; 32] = [
     0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5,
     0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+];
+
+const OTHER_ORDER_EIGHT: [u8; 32] = [
+    0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a,
+    0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
 ];

@@ -113,6 +113,46 @@ async fn attack_12_only_a_token_that_could_pass_causes_a_fetch() {
     assert_eq!(world.fetch.count(), 0);
 }
 
+/// Whoever writes the header chooses no address: not of keys, not of certificates.
+#[tokio::test]
+async fn attack_03_attack_12_headers_cause_no_request() {
+    let (key, forger) = (named("a").await, named("a").await);
+    let world = World::publishing(&[key.public_jwk()]);
+    let own = serde_json::to_string(forger.public_jwk()).unwrap();
+    for (extra, kid) in [
+        (r#""jku":"https://evil.example.com/keys""#, "a"),
+        (r#""jku":"https://evil.example.com/keys""#, "https://evil.example.com/keys"),
+        (r#""x5u":"https://evil.example.com/chain.pem""#, "a"),
+        (r#""x5c":["MIIB"],"x5t":"AA","x5t#S256":"AA""#, "a"),
+        (r#""iss":"https://evil.example.com""#, "a"),
+        (&format!(r#""jwk":{own}"#), "a"),
+        (&format!(r#""jwk":{own},"jku":"http://169.254.169.254/""#), "b"),
+    ] {
+        let header = format!(r#"{{"alg":"ES256","kid":"{kid}",{extra}}}"#);
+        let token = mint_raw(&forger, &header, claims(json!({})).as_bytes()).await;
+        let why = world.verify(&token).await.unwrap_err();
+        assert!(matches!(why, Rejected::UnknownKey(_) | Rejected::Signature), "{extra}: {why}");
+    }
+    let asked = world.fetch.asked.lock().unwrap().clone();
+    assert!(!asked.is_empty() && asked.iter().all(|(url, _)| url == DISCOVERY || url == JWKS), "{asked:?}");
+}
+
+/// A name in its own script is asked for in its spelling for the network, and speaks for itself alone.
+#[tokio::test]
+async fn attack_08_an_issuer_with_a_name_in_its_own_script() {
+    let (issuer, ascii) = ("https://b\u{fc}cher.example", "https://xn--bcher-kva.example");
+    let key = named("a").await;
+    for (said, passes) in [(issuer, true), (ascii, false), ("https://bu\u{308}cher.example", false)] {
+        let world = World::new(Source::of_issuer(issuer).unwrap());
+        let discovery = format!("{ascii}/.well-known/openid-configuration");
+        world.fetch.answer(&discovery, json!({"issuer": said, "jwks_uri": JWKS}).to_string(), None);
+        world.publish(&[key.public_jwk()]);
+        let outcome = world.verify(&world.token(&key).await).await;
+        assert_eq!(outcome.is_ok(), passes, "{said}");
+        assert_eq!(world.fetch.asked.lock().unwrap()[0].0, discovery);
+    }
+}
+
 #[tokio::test]
 async fn attack_12_a_discovery_document_speaks_for_its_issuer_alone() {
     let key = named("a").await;

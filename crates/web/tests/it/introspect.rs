@@ -95,6 +95,33 @@ async fn attack_23_everybody_else_learns_nothing() {
     assert_eq!(site.get("/dex/token/introspect").await.status, 405);
 }
 
+/// RFC 7662 section 2.2 leaves it to the server which tokens it answers about. An ID token opens nothing (Dex weakness P1),
+/// and a refresh token is between its client and us: whoever else holds one has no business with it.
+#[tokio::test]
+async fn attack_23_id_and_refresh_tokens_are_never_active() {
+    let site = Site::new().await;
+    let code = site.stage.sign_in("app", "openid offline_access").await;
+    let redeem = format!("grant_type=authorization_code&code={code}&redirect_uri=https://app.example/cb");
+    let tokens = site.stage.token(Some(&app()), &redeem).await.unwrap();
+    let refresh_token = tokens.refresh_token.unwrap();
+    for token in [refresh_token.as_str(), tokens.id_token.as_deref().unwrap()] {
+        for hint in [
+            "",
+            "&token_type_hint=refresh_token",
+            "&token_type_hint=access_token",
+            "&token_type_hint=id_token",
+        ] {
+            let answer = ask(&site, &app(), &format!("token={token}{hint}")).await;
+            assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, INACTIVE), "{hint}");
+        }
+    }
+    let access = ask(&site, &app(), &format!("token={}", tokens.access_token)).await;
+    assert_eq!(access.json()["active"], true, "a hint is only a hint, and the access token is one");
+    // Asking about it is no use of it.
+    let refresh = format!("grant_type=refresh_token&refresh_token={refresh_token}");
+    site.stage.token(Some(&app()), &refresh).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_token_dies_with_its_client_connector_and_policy() {
     let site = Site::with(&format!("{CONFIG}{POLICIES}")).await;

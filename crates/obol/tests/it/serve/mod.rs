@@ -1,11 +1,13 @@
 //! `obol serve` as its operators meet it: the real binary with real configurations over loopback.
 
+mod authorities;
 mod dex;
 mod edges;
 mod faults;
 mod issuing;
 mod listening;
 mod logs;
+mod outage;
 mod reload;
 mod stopping;
 mod storage;

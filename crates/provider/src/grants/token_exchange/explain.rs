@@ -16,7 +16,7 @@ use crate::issue;
 use crate::policy::written::explain::Step;
 use crate::policy::{self, Question, Targets};
 use crate::scope::Scopes;
-use crate::{Living, Peer, Provider};
+use crate::{Living, Peer, Provider, introspection, own};
 
 /// What is to be explained.
 #[derive(Debug)]
@@ -98,17 +98,31 @@ impl Provider {
         let mut cx = self.begin(peer, "explain");
         let known = cx.settings().clients.find(supposed.client).map(|known| Arc::clone(&known.id));
         cx.decision.client = known;
-        let outcome = explain(&cx.living, supposed, cx.now).await;
+        let in_force = |claims: &Claims| introspection::policy(&cx, claims).map(drop);
+        let outcome = explain_with(&cx.living, supposed, cx.now, &in_force).await;
         cx.close(&outcome);
         outcome
     }
 }
 
-/// Decides as the token endpoint would.
+/// Decides as the token endpoint would. The policy that a token of ours was granted under is sealed in it, and only the
+/// provider that issued it can tell whether that is still in force: here it is taken to be.
 ///
 /// # Errors
 /// What cannot even be asked: no such client or connector, a token that is not accepted, an issuer out of reach.
 pub async fn explain(living: &Living, supposed: Supposed<'_>, now: Time) -> Result<Explanation, Error> {
+    explain_with(living, supposed, now, &|_| Ok(())).await
+}
+
+/// Whether the policy that a token of ours was granted under is in force; why it is not.
+type InForce<'a> = &'a (dyn Fn(&Claims) -> Result<(), &'static str> + Sync);
+
+async fn explain_with(
+    living: &Living,
+    supposed: Supposed<'_>,
+    now: Time,
+    in_force: InForce<'_>,
+) -> Result<Explanation, Error> {
     let client = living.settings.clients.find(supposed.client);
     let client = client.ok_or_else(|| Refusal::request("there is no client of that id"))?;
     let (targets, scopes) = (Targets::of(supposed.audience)?, Scopes::parse(supposed.scope)?);
@@ -151,11 +165,11 @@ pub async fn explain(living: &Living, supposed: Supposed<'_>, now: Time) -> Resu
         claims: serde_json::to_value(vouched.claims.object()).unwrap_or_default(),
         policies: written.map(|policies| policies.explain(&question)).unwrap_or_default(),
         elsewhere: written.map_or(0, |policies| policies.elsewhere(&connector.id)),
-        outcome: outcome(living, &question),
+        outcome: outcome(living, &question, in_force),
     })
 }
 
-fn outcome(living: &Living, question: &Question<'_>) -> Outcome {
+fn outcome(living: &Living, question: &Question<'_>, in_force: InForce<'_>) -> Outcome {
     let refused = |policy: Option<String>, refusal: Refusal| Outcome::Refused {
         policy,
         error: refusal.code.as_str(),
@@ -169,6 +183,11 @@ fn outcome(living: &Living, question: &Question<'_>) -> Outcome {
     }
     if let Err(refusal) = check_living(living, question) {
         return refused(None, refusal);
+    }
+    if own::is_own(question.connector)
+        && let Err(why) = in_force(&question.vouched.claims)
+    {
+        return refused(None, not_accepted(why));
     }
     match policy::decide(&living.settings, question).outcome {
         Err(denied) => refused(denied.policy.map(|name| name.as_ref().to_owned()), denied.refusal),

@@ -79,7 +79,7 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Result<Vec<Section>, Faulty> {
                 None => sound = false,
             },
             Err(error) => {
-                fields.missing(KEY, format!("{shown} cannot be read: {error}"));
+                fields.unfit(KEY, format!("{shown} cannot be read: {error}"));
                 sound = false;
             }
         }

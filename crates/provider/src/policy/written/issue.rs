@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use expr::{Budget, EvalError, Program, Value, Vars};
+use expr::{Budget, EvalError, NoJson, Program, Value, Vars};
 use token::Alg;
 use wire::dex::Pair;
 use wire::json;
@@ -39,6 +39,7 @@ pub(super) struct Issue {
 enum Bad {
     Eval(EvalError),
     Value(&'static str),
+    Json(NoJson),
 }
 
 impl Issue {
@@ -68,6 +69,7 @@ impl Issue {
             alg: self.alg,
             once: None,
             unrestricted: false,
+            withheld: false,
         })
     }
 
@@ -161,15 +163,13 @@ impl<'a> Minting<'a> {
         for (name, program) in &issue.claims {
             let value = program
                 .eval(&self.vars, &mut self.budget)
-                .map_err(|error| self.refused("claims", &Bad::Eval(error)))?;
+                .map_err(|error| self.refused_claim(name, &Bad::Eval(error)))?;
             if matches!(value, Value::Null) {
                 continue;
             }
-            let checked = value.to_json().ok_or("has no form in JSON").and_then(|json| {
-                names::check_free(&json, &mut room, &issue.system)?;
-                Ok(json)
-            });
-            let json = checked.map_err(|why| self.refused("claims", &Bad::Value(why)))?;
+            let json = value.to_json().map_err(|why| self.refused_claim(name, &Bad::Json(why)))?;
+            names::check_free(&json, &mut room, &issue.system)
+                .map_err(|why| self.refused_claim(name, &Bad::Value(why)))?;
             free.push((name.clone(), json));
         }
         Ok(free)
@@ -191,12 +191,17 @@ impl<'a> Minting<'a> {
             .map_err(|error| self.refused(field, &Bad::Eval(error)))
     }
 
+    fn refused_claim(&self, name: &str, bad: &Bad) -> Refusal {
+        self.refused(&format!("claims.{name}"), bad)
+    }
+
     fn refused(&self, field: &str, bad: &Bad) -> Refusal {
         refused(
             self.policy,
             &match bad {
                 Bad::Eval(error) => format!("issue.{field} fails at {error}"),
                 Bad::Value(why) => format!("issue.{field} {why}"),
+                Bad::Json(why) => format!("issue.{field} {why}"),
             },
         )
     }

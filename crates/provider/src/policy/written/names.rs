@@ -111,15 +111,22 @@ pub(super) fn check_system(text: &str, allowed: &[Glob]) -> Result<(), &'static 
     }
 }
 
-/// A free claim's value. API servers can be told to take any claim for the user's name or groups, so the same rules hold.
+/// A free claim's value. API servers can be told to take any claim for the user's name or groups, so what a text may hold
+/// is the same.
 pub(super) fn check_free(value: &Value, room: &mut usize, allowed: &[Glob]) -> Result<(), &'static str> {
     let size = value.as_str().map_or(0, str::len) + OVERHEAD;
     *room = room.checked_sub(size).ok_or("are too large together")?;
     match value {
+        Value::Str(text) if text.chars().any(is_unseen) => Err("hold an invisible character"),
         Value::Str(text) => check_system(text, allowed),
         Value::List(items) => items.iter().try_for_each(|item| check_free(item, room, allowed)),
         Value::Object(members) => members.iter().try_for_each(|(name, value)| {
             *room = room.checked_sub(name.len()).ok_or("are too large together")?;
+            if name.chars().any(is_unseen) {
+                return Err("hold a name with an invisible character");
+            }
+            // Structured authentication may read names of members too.
+            check_system(name, allowed)?;
             check_free(value, room, allowed)
         }),
         Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => Ok(()),
@@ -151,11 +158,14 @@ fn looks_like_system(text: &str) -> bool {
             .is_some_and(|c| c == ':' || matches!(c, '\u{ff1a}' | '\u{a789}' | '\u{2236}' | '\u{fe55}'))
 }
 
-/// Control characters, and those that only change how others are shown.
+/// Control characters, and those that are not shown or only change how others are (Unicode's `Cc` and
+/// `Default_Ignorable_Code_Point`, but for the selectors that emoji need).
 fn is_unseen(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+        || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}')
+        || matches!(c, '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}')
+        || matches!(c, '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// More groups than this are an error of a policy, not a membership.

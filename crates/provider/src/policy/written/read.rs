@@ -127,7 +127,7 @@ fn name(fields: &mut Fields<'_>) -> Option<Arc<str>> {
     let name: String = fields.required("name")?;
     let plain = !name.is_empty() && name.len() <= 100 && name.bytes().all(|b| b.is_ascii_graphic());
     if !plain {
-        fields.missing("name", "write a name of visible ASCII without spaces, at most 100 characters");
+        fields.unfit("name", "write a name of visible ASCII without spaces, at most 100 characters");
     }
     plain.then(|| Arc::from(name))
 }
@@ -166,7 +166,7 @@ pub(super) fn list(fields: &mut Fields<'_>, key: &str, needed: bool) -> Result<O
             } else {
                 "list at least one, or remove it"
             };
-            fields.missing(key, instead);
+            fields.unfit(key, instead);
             Err(Faulty)
         }
     }
@@ -245,7 +245,7 @@ fn claims(fields: &mut Fields<'_>, env: &Env, faults: &Faults) -> Result<Vec<(St
 fn lifetime(fields: &mut Fields<'_>) -> Result<Duration, Faulty> {
     let lifetime = fields.or("lifetime", LIFETIME);
     if lifetime < Duration::from_secs(1) {
-        fields.missing("lifetime", "write a duration of at least 1s");
+        fields.unfit("lifetime", "write a duration of at least 1s");
         return Err(Faulty);
     }
     Ok(lifetime)
@@ -256,7 +256,7 @@ fn scopes(fields: &mut Fields<'_>) -> Result<Scopes, Faulty> {
     let scopes = Scopes::parse(&listed.join(" ")).ok();
     let usable = scopes.filter(|scopes| scopes.peers().is_empty() && !scopes.has(OFFLINE));
     if usable.is_none() {
-        fields.missing("scopes", "write some of openid, profile, email, groups, federated:id");
+        fields.unfit("scopes", "write some of openid, profile, email, groups, federated:id");
     }
     usable.ok_or(Faulty)
 }
@@ -265,7 +265,7 @@ fn system(fields: &mut Fields<'_>) -> Result<Vec<Glob>, Faulty> {
     let patterns: Vec<String> = fields.or_default("allowSystem");
     let globs: Result<Vec<Glob>, _> = patterns.iter().map(|pattern| Glob::new(pattern)).collect();
     globs.map_err(|instead| {
-        fields.missing("allowSystem", instead);
+        fields.unfit("allowSystem", instead);
         Faulty
     })
 }

@@ -113,12 +113,12 @@ fn draft(field: &Field<'_>, deny: bool) -> Option<Draft> {
     let expect = expectation(&fields.section("expect").field(KeyStyle::Ours, fields.faults()), deny);
     let scopes = Scopes::parse(&raw_scopes.join(" ")).ok();
     if scopes.is_none() {
-        fields.missing("scopes", "write scopes that Obol knows");
+        fields.unfit("scopes", "write scopes that Obol knows");
     }
     let claims = match claims {
         Some(Json::Object(claims)) => Some(claims),
         Some(_) => {
-            fields.missing("claims", "write a mapping of claims");
+            fields.unfit("claims", "write a mapping of claims");
             None
         }
         None => None,

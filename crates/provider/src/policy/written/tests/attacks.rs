@@ -114,6 +114,53 @@ fn attack_16_unseen_characters_and_long_names() {
     assert!(!issues("groups: claims.x.split(\",\")", &"a,".repeat(400), ""));
 }
 
+/// Whoever reads a free claim for a name is shown no other than it is.
+#[test]
+fn attack_16_free_claims_hold_no_unseen_characters_either() {
+    let shapes = [
+        "claims: {a: claims.x}",
+        "claims: {a: '[\"y\", claims.x]'}",
+        "claims: {a: '{\"y\": {\"z\": [claims.x]}}'}",
+        "claims: {a: '{claims.x: \"y\"}'}",
+        "claims: {a: '[{claims.x: 1}]'}",
+    ];
+    for shape in shapes {
+        for x in [
+            "a\nb",
+            "a\r\nb",
+            "a\0",
+            "a\u{1b}[2J",
+            "a\u{7f}",
+            "a\u{85}",
+            "a\u{200b}b",
+            "\u{202e}a",
+            "a\u{feff}",
+            "a\u{2028}b",
+            "\u{34f}system:masters",
+            "a\u{3164}",
+            "a\u{e0041}",
+            "a\u{ad}",
+        ] {
+            assert!(!issues(shape, x, ""), "{shape} {x:?}");
+        }
+        for x in ["a b", "équipe:é", "a,b/*", "❤️", ""] {
+            assert!(issues(shape, x, ""), "{shape} {x:?}");
+        }
+    }
+    // A name that is written down is looked at when it is read.
+    for shape in &shapes[3..] {
+        assert!(
+            !issues(shape, "system:masters", "")
+                && issues(shape, "system:node:n1", "allowSystem: ['system:node:n1']")
+        );
+    }
+    for name in ["a\u{200b}", "\u{202e}a", "a\nb", "a\u{34f}"] {
+        let (_, faults) =
+            read(&policy("p", "true", &format!("claims: {{{}: '1'}}", serde_json::json!(name))));
+        assert!(faults.has_errors(), "{name:?}");
+    }
+}
+
 #[test]
 fn attack_16_no_subject_of_another_connector() {
     let pair = |user: &str, connector: &str| wire::dex::Pair::new(user, connector).encode();

@@ -56,6 +56,26 @@ algorithm: ES256
     assert_eq!(granted.alg, Some(Alg::Es256));
 }
 
+/// The audit log says which claim it is and what is wrong with it.
+#[test]
+fn a_value_that_json_cannot_say_is_refused_by_name() {
+    for (value, told) in [
+        ("timestamp(0)", "holds a value of type google.protobuf.Timestamp, which JSON does not have"),
+        ("[duration(\"1s\")]", "holds a value of type google.protobuf.Duration"),
+        ("b'x'", "holds a value of type bytes"),
+        ("{\"a\": type(1)}", "holds a value of type type"),
+        ("optional.of(1)", "holds a value of type optional_type"),
+        ("{1: 2}", "holds a map with a key of type int; JSON's are strings"),
+        ("1.0 / 0.0", "holds a number that JSON cannot say"),
+        ("18446744073709551615u", "holds a number that JSON cannot say"),
+    ] {
+        let issue = format!("claims: {{odd: {}}}", serde_json::json!(value));
+        let (code, reason) = Ask::default().refused(&one("true", &issue));
+        assert_eq!(code, "invalid_request");
+        assert!(reason.starts_with(&format!("p: issue.claims.odd {told}")), "{value}: {reason}");
+    }
+}
+
 #[test]
 fn an_address_is_unverified_unless_the_policy_says_otherwise() {
     let granted = one("true", "email: '\"ci@example.com\"'").granted_default();

@@ -30,7 +30,7 @@ policies:
 "#,
     );
     for (path, what) in [
-        ("policies[0].name", "is missing"),
+        ("policies[0].name", "cannot be used as it is"),
         ("policies[0].subject.connector", "is empty"),
         ("policies[0].subject.match", "is no such expression: at 1:10"),
         ("policies[0].clients", "none means nobody"),
@@ -111,6 +111,88 @@ fn a_policy_that_fails_its_own_tests_does_not_load() {
         r#"{claims: {a: "1"}, client: prod, audience: [prod], expect: {subject: "s:1", groups: [], email: "", audience: [prod]}}"#,
     ));
     load(&with(r#"{claims: {a: "2"}, expect: deny}"#));
+}
+
+/// One test that says everything, and what is told of it once any part of it is something else.
+#[test]
+fn every_key_of_a_test_counts() {
+    let whole = serde_json::json!({
+        "claims": {"a": "1"},
+        "identity": {
+            "user_id": "u", "username": "n", "preferred_username": "p", "email": "e@example.com",
+            "email_verified": true, "groups": ["g"],
+        },
+        "client": "ci", "audience": ["stage"], "scopes": ["email"],
+        "expect": {
+            "subject": "u", "name": "n", "preferredUsername": "p", "email": "e@example.com", "emailVerified": true,
+            "groups": ["g"], "audience": ["stage"], "claims": {"client": "ci", "a": "1"},
+        },
+    });
+    let with = |test: &serde_json::Value| {
+        let policy = serde_json::json!({"policies": [{
+            "name": "p", "subject": {"connector": "gitlab"}, "clients": ["prod", "ci"], "audiences": ["prod", "stage"],
+            "issue": {
+                "subject": "identity.user_id", "name": "identity.username", "email": "identity.email",
+                "preferredUsername": "identity.preferred_username", "emailVerified": "identity.email_verified",
+                "groups": "identity.groups", "claims": {"client": "client", "a": "claims.a"}, "scopes": ["email"],
+            },
+            "tests": [test],
+        }]});
+        policy.to_string()
+    };
+    load(&with(&whole));
+    for (path, value, told) in [
+        ("/claims/a", "2", "expects the claims"),
+        ("/identity/user_id", "v", r#"expects the subject "u", and it is "v""#),
+        ("/identity/username", "v", r#"expects the name "n", and it is "v""#),
+        ("/identity/preferred_username", "v", r#"expects the preferredUsername "p", and it is "v""#),
+        (
+            "/identity/email",
+            "f@example.com",
+            r#"expects the email "e@example.com", and it is "f@example.com""#,
+        ),
+        ("/identity/email_verified", "false", "expects the emailVerified true, and it is false"),
+        ("/identity/groups", "[h]", r#"expects the groups ["g"], and it is ["h"]"#),
+        ("/client", "prod", "expects the claims"),
+        ("/client", "nobody", "expects to be granted, and is refused"),
+        ("/audience", "[prod]", r#"expects the audience ["stage"], and it is ["prod"]"#),
+        ("/audience", "[nobody]", "expects to be granted, and is refused"),
+        ("/scopes", "[profile]", "expects to be granted, and is refused: p: a scope is asked for"),
+        ("/expect/subject", "v", "expects the subject"),
+        ("/expect/name", "v", "expects the name"),
+        ("/expect/preferredUsername", "v", "expects the preferredUsername"),
+        ("/expect/email", "f@example.com", "expects the email"),
+        ("/expect/emailVerified", "false", "expects the emailVerified"),
+        ("/expect/groups", "[h]", "expects the groups"),
+        ("/expect/audience", "[prod]", "expects the audience"),
+        ("/expect/claims/client", "prod", "expects the claims"),
+    ] {
+        let mut test = whole.clone();
+        *test.pointer_mut(path).unwrap() = match value {
+            "false" => false.into(),
+            list if list.starts_with('[') => vec![list.trim_matches(['[', ']'])].into(),
+            text => text.into(),
+        };
+        let found = faults_of(&with(&test));
+        assert!(
+            found.iter().any(|f| f.contains("policies[0].tests[0]: ") && f.contains(told)),
+            "{path}: {found:?}"
+        );
+    }
+    for key in ["claims", "expect"] {
+        let mut test = whole.clone();
+        test.as_object_mut().unwrap().remove(key);
+        let told = format!("error: policies[0].tests[0].{key}: is missing");
+        assert!(faults_of(&with(&test)).iter().any(|f| f.starts_with(&told)), "{key}");
+    }
+    // What is there and wrong is not called missing.
+    let mut test = whole;
+    (test["claims"], test["scopes"]) = ("text".into(), vec!["nonsense"].into());
+    let found = faults_of(&with(&test));
+    for key in ["claims", "scopes"] {
+        let told = format!("error: policies[0].tests[0].{key}: cannot be used as it is");
+        assert!(found.iter().any(|f| f.starts_with(&told)), "{found:?}");
+    }
 }
 
 #[test]

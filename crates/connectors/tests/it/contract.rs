@@ -1,0 +1,103 @@
+//! Every kind of connector against the contract of its seam, by table. A kind joins with one row.
+
+use std::collections::BTreeSet;
+
+use ambient::BoxFuture;
+use config::Environment;
+use provider::connector::Identity;
+use serde_json::{Value, json};
+use testkit::FakeClock;
+use testkit::conformance::connector::entrance::{Entrance, Open, Way, run_all};
+use url::Url;
+
+use crate::{OUR_ISSUER, context, oidc, open, read};
+
+/// What `connectors[].type` calls it (or `local`), and the way in.
+const TABLE: &[(&str, Open)] = &[
+    ("jwt", || Box::pin(async { workload("jwt", &json!({"issuer": "https://a.example"})) })),
+    ("kubernetes", || Box::pin(async { workload("kubernetes", &json!({"issuer": "https://a.example"})) })),
+    ("local", || Box::pin(async { local() })),
+    ("mockCallback", || Box::pin(async { mock_callback() })),
+    ("oidc", open_id_provider),
+];
+
+#[tokio::test]
+async fn every_kind_keeps_the_contract() {
+    let rows: BTreeSet<_> = TABLE.iter().map(|(kind, _)| *kind).collect();
+    let kinds: BTreeSet<_> = connectors::KINDS.iter().map(|kind| kind.kind).chain(["local"]).collect();
+    assert_eq!(rows, kinds, "each kind has its row");
+    for (kind, open) in TABLE {
+        run_all(kind, *open).await;
+    }
+}
+
+fn workload(kind: &str, config: &Value) -> Entrance {
+    let clock = FakeClock::default();
+    Entrance { opened: open(kind, config, &clock), clock, way: Way::None, person: Identity::default() }
+}
+
+fn local() -> Entrance {
+    let clock = FakeClock::default();
+    let text = "enablePasswordDB: true
+staticPasswords:
+- {email: ana@example.com, hash: $2a$10$2b2cU8CPhOTaGrs1HRQuAueS7JTT5ZHsHSzYiFPm1leZck7Mc8T4W, name: Ana, userID: u1, groups: [x]}
+";
+    let (mut opened, faults) = read(text, &Environment::default(), &context(&clock));
+    assert!(faults.all().is_empty(), "{faults}");
+    let person = Identity {
+        user_id: "u1".into(),
+        username: "Ana".into(),
+        email: "ana@example.com".into(),
+        email_verified: true,
+        groups: vec!["x".into()],
+        ..Identity::default()
+    };
+    let way = Way::Password { name: "ana@example.com", password: "password" };
+    Entrance { opened: opened.remove(0), clock, way, person }
+}
+
+fn mock_callback() -> Entrance {
+    let clock = FakeClock::default();
+    let person = Identity {
+        user_id: "0-385-28089-0".into(),
+        username: "Kilgore Trout".into(),
+        email: "kilgore@kilgore.trout".into(),
+        email_verified: true,
+        groups: vec!["authors".into()],
+        ..Identity::default()
+    };
+    // It lets in whoever comes back.
+    let back = |to: &Url| to.query().unwrap_or_default().to_owned();
+    let way = Way::Redirect { back: Box::new(back), refused: Vec::new() };
+    Entrance { opened: open("mockCallback", &json!({}), &clock), clock, way, person }
+}
+
+fn open_id_provider() -> BoxFuture<'static, Entrance> {
+    Box::pin(async {
+        let config = json!({"insecureEnableGroups": true});
+        let site = oidc::site(oidc::client(&config)).await;
+        let (opened, clock, issuer) = (site.opened, site.clock, site.issuer);
+        let back = move |to: &Url| {
+            let parameter =
+                |wanted: &str| to.query_pairs().find(|(name, _)| name == wanted).unwrap().1.into_owned();
+            let id_token = issuer.mint(json!({
+                "sub": "ana", "aud": "obol", "nonce": parameter("nonce"), "name": "Ana", "email": "a@example.com",
+                "email_verified": true, "groups": ["x"],
+            }));
+            let answer = json!({"access_token": "at", "token_type": "Bearer", "id_token": id_token, "refresh_token": "rt"});
+            issuer.set_answer("/token", 200, answer);
+            assert_eq!(parameter("redirect_uri"), format!("{OUR_ISSUER}/callback"));
+            "code=c".to_owned()
+        };
+        let person = Identity {
+            user_id: "ana".into(),
+            username: "Ana".into(),
+            email: "a@example.com".into(),
+            email_verified: true,
+            groups: vec!["x".into()],
+            ..Identity::default()
+        };
+        let refused = vec!["", "error=access_denied", "error=access_denied&code=c", "code=", "state=x"];
+        Entrance { opened, clock, way: Way::Redirect { back: Box::new(back), refused }, person }
+    })
+}
