@@ -10,6 +10,7 @@ mod jwt;
 mod kubernetes;
 mod local;
 mod mock_callback;
+mod mock_password;
 mod oidc;
 mod table;
 
