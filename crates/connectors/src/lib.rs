@@ -7,6 +7,7 @@ mod context;
 mod jwt;
 mod key_source;
 mod kubernetes;
+mod ldap;
 mod local;
 mod mock_callback;
 mod mock_password;
@@ -37,7 +38,7 @@ pub struct Kind {
 
 /// Every kind that `connectors[]` may name. The password database is no kind: it comes with `enablePasswordDB`.
 pub const KINDS: &[Kind] =
-    &[jwt::KIND, kubernetes::KIND, mock_callback::KIND, mock_password::KIND, oidc::KIND];
+    &[jwt::KIND, kubernetes::KIND, ldap::KIND, mock_callback::KIND, mock_password::KIND, oidc::KIND];
 
 /// What a kind is given besides its keys.
 pub(crate) struct Given<'a> {
@@ -205,7 +206,6 @@ const GRANT_TYPES: [&str; 6] = [
 /// Dex's other kinds.
 const NOT_YET: &[&str] = &[
     "keystone",
-    "ldap",
     "gitea",
     "github",
     "gitlab",

@@ -8,6 +8,7 @@
 
 mod jwt;
 mod kubernetes;
+mod ldap;
 mod local;
 mod mock_callback;
 mod mock_password;
