@@ -7,8 +7,10 @@ mod context;
 mod jwt;
 mod key_source;
 mod kubernetes;
+mod ldap;
 mod local;
 mod mock_callback;
+mod mock_password;
 mod oidc;
 mod root_ca;
 mod vouching;
@@ -35,7 +37,8 @@ pub struct Kind {
 }
 
 /// Every kind that `connectors[]` may name. The password database is no kind: it comes with `enablePasswordDB`.
-pub const KINDS: &[Kind] = &[jwt::KIND, kubernetes::KIND, mock_callback::KIND, oidc::KIND];
+pub const KINDS: &[Kind] =
+    &[jwt::KIND, kubernetes::KIND, ldap::KIND, mock_callback::KIND, mock_password::KIND, oidc::KIND];
 
 /// What a kind is given besides its keys.
 pub(crate) struct Given<'a> {
@@ -203,8 +206,6 @@ const GRANT_TYPES: [&str; 6] = [
 /// Dex's other kinds.
 const NOT_YET: &[&str] = &[
     "keystone",
-    "mockPassword",
-    "ldap",
     "gitea",
     "github",
     "gitlab",

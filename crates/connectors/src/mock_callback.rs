@@ -114,7 +114,7 @@ fn signed_in() -> SignedIn {
 }
 
 /// Who everybody is, as in Dex.
-fn somebody() -> Identity {
+pub(crate) fn somebody() -> Identity {
     Identity {
         user_id: "0-385-28089-0".into(),
         username: "Kilgore Trout".into(),

@@ -121,13 +121,23 @@ impl Dial {
         config: &Arc<ClientConfig>,
     ) -> Result<TlsStream<TcpStream>, DialError> {
         let handshake = async {
-            let failed = |source| DialError::Tls { host: host.to_owned(), source };
-            let name = ServerName::try_from(host.strip_suffix('.').unwrap_or(host).to_owned())
-                .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidInput, error)))?;
             let stream = self.connect(host, port, reach).await?;
-            TlsConnector::from(Arc::clone(config)).connect(name, stream).await.map_err(failed)
+            handshake(host, stream, config).await
         };
         self.timed(host, handshake).await
+    }
+
+    /// TLS over a connection that [`Dial::tcp`] made, for protocols that begin in clear (StartTLS).
+    ///
+    /// # Errors
+    /// [`DialError`]; see there.
+    pub async fn secure(
+        &self,
+        host: &str,
+        stream: TcpStream,
+        config: &Arc<ClientConfig>,
+    ) -> Result<TlsStream<TcpStream>, DialError> {
+        self.timed(host, handshake(host, stream, config)).await
     }
 
     async fn connect(&self, host: &str, port: u16, reach: Reach) -> Result<TcpStream, DialError> {
@@ -187,6 +197,18 @@ impl Dial {
             () = self.clock.sleep(self.within) => Err(DialError::Late { host: host.to_owned() }),
         }
     }
+}
+
+/// The certificate must be for `host`.
+async fn handshake(
+    host: &str,
+    stream: TcpStream,
+    config: &Arc<ClientConfig>,
+) -> Result<TlsStream<TcpStream>, DialError> {
+    let failed = |source| DialError::Tls { host: host.to_owned(), source };
+    let name = ServerName::try_from(host.strip_suffix('.').unwrap_or(host).to_owned())
+        .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidInput, error)))?;
+    TlsConnector::from(Arc::clone(config)).connect(name, stream).await.map_err(failed)
 }
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);

@@ -11,5 +11,6 @@ pub mod exec_credential;
 pub mod form;
 pub mod jose;
 pub mod json;
+pub mod ldap;
 pub mod oauth;
 pub mod status;

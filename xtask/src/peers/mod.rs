@@ -140,21 +140,25 @@ fn fingerprint(text: &str) -> String {
 }
 
 /// Programs that Debian ships, and their packages.
-const PACKAGES: [(&str, &str); 7] = [
+const PACKAGES: [(&str, &str); 9] = [
     ("chromium", "chromium"),
     ("curl", "curl"),
     ("etcd", "etcd-server"),
     ("jq", "jq"),
+    ("ldapmodify", "ldap-utils"),
     ("node", "nodejs"),
     ("npm", "npm"),
     ("python3", "python3"),
+    ("slapd", "slapd"),
 ];
 
 /// Of these, what tests start themselves.
-const PROGRAMS: [(&str, &str); 5] = [
+const PROGRAMS: [(&str, &str); 7] = [
     ("OBOL_PEER_CHROMIUM", "chromium"),
     ("OBOL_PEER_CURL", "curl"),
     ("OBOL_PEER_ETCD", "etcd"),
     ("OBOL_PEER_JQ", "jq"),
+    ("OBOL_PEER_LDAPMODIFY", "ldapmodify"),
     ("OBOL_PEER_NODE", "node"),
+    ("OBOL_PEER_SLAPD", "slapd"),
 ];

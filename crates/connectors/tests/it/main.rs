@@ -9,8 +9,10 @@
 mod contract;
 mod jwt;
 mod kubernetes;
+mod ldap;
 mod local;
 mod mock_callback;
+mod mock_password;
 mod oidc;
 mod table;
 

@@ -14,7 +14,7 @@ fn a_configuration_without_any_connector_is_a_fault() {
     let told = faults("staticClients: []\n");
     assert!(
         told.contains(
-            "connectors: is missing; name at least one upstream of jwt, kubernetes, mockCallback, oidc, or"
+            "connectors: is missing; name at least one upstream of jwt, kubernetes, ldap, mockCallback, mockPassword, oidc, or"
         ),
         "{told}"
     );
@@ -29,12 +29,12 @@ fn kinds_of_dex_that_are_not_there_yet_are_told_and_the_others_serve() {
     let text = "connectors:
 - {type: github, id: github, name: GitHub, config: {clientID: $NOBODY_SET_THIS, orgs: [{name: a}]}}
 - {type: mockCallback, id: mock, name: Mock}
-- {type: ldap, id: ldap, name: LDAP, config: {host: ldap.example.com:636}}
+- {type: saml, id: saml, name: SAML, config: {ssoURL: https://idp.example.com/sso}}
 ";
     let (opened, faults) = read(text, &Environment::default(), &context(&FakeClock::default()));
     assert!(faults.all().is_empty(), "{faults}");
     assert_eq!(opened.iter().map(|opened| &*opened.id).collect::<Vec<_>>(), ["mock"]);
-    assert_eq!(faults.unsupported(), ["connectors[0] (type github)", "connectors[2] (type ldap)"]);
+    assert_eq!(faults.unsupported(), ["connectors[0] (type github)", "connectors[2] (type saml)"]);
 }
 
 #[test]
