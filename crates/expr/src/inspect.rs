@@ -33,6 +33,7 @@ pub(crate) struct Facts {
     pub(crate) conjuncts: Vec<Conjunct>,
     pub(crate) reads: Vec<Vec<String>>,
     pub(crate) literals: Vec<String>,
+    pub(crate) selects: BTreeSet<(String, String)>,
 }
 
 impl Facts {
@@ -41,6 +42,7 @@ impl Facts {
         let mut facts = Self { variables, ..Self::default() };
         facts.conjoin(expr);
         facts.walk(expr, &mut Vec::new());
+        facts.select(expr);
         facts.reads.sort();
         facts.reads.dedup();
         facts.literals.sort();
@@ -107,6 +109,18 @@ impl Facts {
             _ => {}
         }
         expr.kind.children().for_each(|child| self.walk(child, named));
+    }
+
+    /// `name.field`, `has(name.field)`, `name.?field` wherever they stand, as the API server looks for them: no index, and
+    /// no regard to what a macro has named.
+    fn select(&mut self, expr: &Expr) {
+        if let Kind::Select(operand, field) | Kind::Has(operand, field) | Kind::SelectMaybe(operand, field) =
+            &expr.kind
+            && let Kind::Ident(name) = &operand.kind
+        {
+            self.selects.insert((name.clone(), field.clone()));
+        }
+        expr.kind.children().for_each(|child| self.select(child));
     }
 
     fn within<'e>(

@@ -171,6 +171,12 @@ impl Program {
         &self.facts.literals
     }
 
+    /// Whether `name.field` is selected somewhere, `has` and `.?` included and `name["field"]` not: how the API server tells
+    /// which claims an expression uses.
+    pub fn selects(&self, name: &str, field: &str) -> bool {
+        self.facts.selects.iter().any(|(root, below)| root == name && below == field)
+    }
+
     /// What must hold for it to be true: `path == "literal"` of its outermost `&&`.
     pub fn literal_conjuncts(&self) -> &[Conjunct] {
         &self.facts.conjuncts

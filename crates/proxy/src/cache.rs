@@ -79,6 +79,7 @@ mod tests {
     use ambient::BoxFuture;
 
     use super::*;
+    use crate::authenticate::Way;
     use crate::identity::KubeUser;
 
     #[derive(Default)]
@@ -104,8 +105,11 @@ mod tests {
 
     fn caller(name: &str) -> Arc<Caller> {
         Arc::new(Caller {
-            user: KubeUser { name: name.into(), groups: Vec::new(), extra: Vec::new() },
+            user: KubeUser { name: name.into(), ..KubeUser::default() },
             token_id: None,
+            issuer: "test".into(),
+            way: Way::Token,
+            ends: Time::MAX,
         })
     }
 

@@ -59,26 +59,36 @@ pub(crate) fn strip_response(headers: &mut HeaderMap) {
     strip_hop_by_hop(headers);
 }
 
+/// `system:` names that tokens may carry all the same.
+#[derive(Debug, Clone, Default)]
+pub struct Reserved {
+    /// User names.
+    pub users: Vec<String>,
+    /// Groups.
+    pub groups: Vec<String>,
+}
+
 /// Refuses Kubernetes' own names and names that would arrive as other ones; `system:authenticated` is left out, since the
-/// API server adds it by itself.
-pub(crate) fn admit_user(user: &KubeUser, allowed_groups: &[String]) -> Result<KubeUser, Refusal> {
+/// API server adds it by itself, and so is a group without a name, which no header can say.
+pub(crate) fn admit_user(user: &KubeUser, allowed: &Reserved) -> Result<KubeUser, Refusal> {
     if user.name.is_empty() {
         return Err(Refusal::NoName);
     }
-    if user.name.starts_with(RESERVED) {
+    if user.name.starts_with(RESERVED) && !allowed.users.contains(&user.name) {
         return Err(Refusal::Reserved(user.name.clone()));
     }
     let mut groups = Vec::with_capacity(user.groups.len());
-    for group in user.groups.iter().filter(|group| *group != AUTHENTICATED) {
-        if group.starts_with(RESERVED) && !allowed_groups.contains(group) {
+    for group in user.groups.iter().filter(|group| *group != AUTHENTICATED && !group.is_empty()) {
+        if group.starts_with(RESERVED) && !allowed.groups.contains(group) {
             return Err(Refusal::Reserved(group.clone()));
         }
         groups.push(group.clone());
     }
-    if !is_headable(&user.name) || !groups.iter().all(|group| is_headable(group)) {
+    let extras = user.extra.iter().flat_map(|(_, values)| values);
+    if ![&user.name, &user.uid].into_iter().chain(&groups).chain(extras).all(|text| is_headable(text)) {
         return Err(Refusal::Unheadable);
     }
-    Ok(KubeUser { name: user.name.clone(), groups, extra: user.extra.clone() })
+    Ok(KubeUser { groups, ..user.clone() })
 }
 
 /// Whether a header carries the text as it is: nothing that is trimmed, nothing that ends a line.
@@ -322,14 +332,15 @@ mod tests {
         KubeUser {
             name: name.into(),
             groups: groups.iter().map(|&group| group.into()).collect(),
-            extra: Vec::new(),
+            ..KubeUser::default()
         }
     }
 
     #[test]
     fn attack_28_kubernetes_own_names_are_not_taken_from_tokens() {
         let judge = |name, groups| {
-            admit_user(&user(name, groups), &["system:nodes".into()])
+            let allowed = Reserved { users: vec!["system:own".into()], groups: vec!["system:nodes".into()] };
+            admit_user(&user(name, groups), &allowed)
                 .map(|user| user.groups)
                 .map_err(|refusal| refusal.code())
         };
@@ -338,6 +349,8 @@ mod tests {
         assert_eq!(judge("jane", &["a", "system:masters"]), Err("reserved_name"));
         assert_eq!(judge("jane", &["system:unauthenticated"]), Err("reserved_name"));
         assert_eq!(judge("jane", &["system:nodes:x"]), Err("reserved_name"));
+        assert_eq!(judge("system:own", &["", "a"]), Ok(vec!["a".into()]));
+        assert_eq!(judge("system:owner", &[]), Err("reserved_name"));
         assert_eq!(judge("system:admin", &[]), Err("reserved_name"));
         assert_eq!(judge("system:nodes", &[]), Err("reserved_name"));
         assert_eq!(judge("", &[]), Err("no_name"));
@@ -355,9 +368,13 @@ mod tests {
             "\u{a0}a",
             "a\0",
         ] {
-            assert!(admit_user(&user("jane", &[odd]), &[]).is_err(), "{odd:?}");
-            assert!(admit_user(&user(odd, &[]), &[]).is_err(), "{odd:?}");
+            let admit = |user| admit_user(&user, &Reserved::default());
+            assert!(admit(user("jane", &[odd])).is_err(), "{odd:?}");
+            assert!(admit(user(odd, &[])).is_err(), "{odd:?}");
+            assert!(admit(KubeUser { uid: odd.into(), ..user("jane", &[]) }).is_err(), "{odd:?}");
+            let extra = vec![("k".into(), vec![odd.into()])];
+            assert!(admit(KubeUser { extra, ..user("jane", &[]) }).is_err(), "{odd:?}");
         }
-        assert!(admit_user(&user("Jäne Döe", &["größe", ""]), &[]).is_ok());
+        assert!(admit_user(&user("Jäne Döe", &["größe", ""]), &Reserved::default()).is_ok());
     }
 }

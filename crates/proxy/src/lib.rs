@@ -19,10 +19,12 @@ mod authenticate;
 mod bearer;
 mod body;
 mod cache;
+mod configuration;
 mod event;
 mod guard;
 mod identity;
 mod impersonate;
+mod issuers;
 mod probe;
 mod refusal;
 mod upgrade;
@@ -32,20 +34,24 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ambient::{Clock, Observer, Tasks};
+use arc_swap::ArcSwap;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use outbound::Dial;
-use token::{ProxyCaller, Verifier};
+use token::RemoteKeys;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use body::Body;
+pub use configuration::{Anonymous, Configuration, kubernetes_algs};
 pub use event::{Event, Outcome, User};
-pub use identity::{KubeUser, Mapping, Prefixes};
-pub use impersonate::Extras;
+pub use guard::Reserved;
+pub use identity::{KubeUser, Mapping, Named, Prefixes, Rule};
+pub use impersonate::{Extras, Rights};
+pub use issuers::{BadIssuer, IssuerSpec, Issuers, Means};
 pub use probe::Probe;
 pub use upstream::{BadTarget, Credential, Target};
 
-use authenticate::{Authenticate, Caller};
+use authenticate::{Authenticate, Caller, Way};
 use bearer::Bearer;
 use event::Beginning;
 use impersonate::Passage;
@@ -55,8 +61,9 @@ use upstream::Upstream;
 /// The proxy. Shared by all connections.
 pub struct Proxy {
     authenticate: Authenticate,
-    allowed_groups: Vec<String>,
+    reserved: Reserved,
     mode: Mode,
+    rights: ArcSwap<Rights>,
     upstream: Upstream,
     free_tunnels: Arc<Semaphore>,
     world: World,
@@ -64,12 +71,10 @@ pub struct Proxy {
 
 /// Whose callers pass, and how.
 pub struct Settings {
-    /// Verifies callers' tokens.
-    pub verifier: Verifier<ProxyCaller>,
-    /// Makes users of them.
-    pub mapping: Mapping,
-    /// `system:` groups that a token may carry all the same.
-    pub allowed_groups: Vec<String>,
+    /// Whose tokens are accepted, and how they become users.
+    pub issuers: Issuers,
+    /// `system:` names that a token may carry all the same.
+    pub reserved: Reserved,
     /// As whom requests go on.
     pub mode: Mode,
     /// Upgraded connections at once. They are not among those that the listener counts.
@@ -103,15 +108,43 @@ impl Proxy {
     /// # Errors
     /// [`BadTarget`]: the API server's URL, CA or the proxy's certificate cannot be used.
     pub fn new(settings: Settings, target: Target, world: World) -> Result<Self, BadTarget> {
-        let Settings { verifier, mapping, allowed_groups, mode, most_tunnels } = settings;
+        let Settings { issuers, reserved, mode, most_tunnels } = settings;
+        let rights = match &mode {
+            Mode::Impersonate(extras) => Rights::of_configured(extras),
+            Mode::AsIs => Rights::default(),
+        };
         Ok(Self {
-            authenticate: Authenticate::new(verifier, mapping, Arc::clone(&world.clock)),
-            allowed_groups,
+            authenticate: Authenticate::new(issuers, Arc::clone(&world.clock)),
+            reserved,
             mode,
+            rights: ArcSwap::from_pointee(rights),
             upstream: Upstream::new(target, &world.dial)?,
             free_tunnels: Arc::new(Semaphore::new(most_tunnels.min(Semaphore::MAX_PERMITS))),
             world,
         })
+    }
+
+    /// Replaces the issuers and who needs none, from the next request on. An issuer that is the same keeps its keys.
+    ///
+    /// # Errors
+    /// [`BadIssuer`]: nothing has changed.
+    pub fn replace_issuers(
+        &self,
+        specs: Vec<IssuerSpec>,
+        anonymous: Anonymous,
+        means: &Means,
+    ) -> Result<(), BadIssuer> {
+        self.authenticate.replace(|before| Issuers::new(specs, anonymous, means, Some(before)))
+    }
+
+    /// Says what the proxy's own account may impersonate.
+    pub fn set_rights(&self, rights: Rights) {
+        self.rights.store(Arc::new(rights));
+    }
+
+    /// Each issuer's name and keys, in a steady order.
+    pub fn issuer_keys(&self) -> Vec<(Arc<str>, Arc<RemoteKeys>)> {
+        self.authenticate.with_issuers(Issuers::keys)
     }
 
     /// Answers one request of a client at `peer`.
@@ -135,11 +168,15 @@ impl Proxy {
         if !self.world.observer.listens() {
             return Err(Refusal::Unheard);
         }
-        let (caller, bearer) = self.authenticate.caller(request.headers()).await?;
+        let (caller, bearer) = self.authenticate.caller(request.headers(), request.uri().path()).await?;
         beginning.user = Some(caller.told());
+        beginning.issuer = caller.issuer.to_string();
 
         guard::admit(&request)?;
-        let user = guard::admit_user(&caller.user, &self.allowed_groups)?;
+        let user = match caller.way {
+            Way::Token => guard::admit_user(&caller.user, &self.reserved)?,
+            Way::Anonymous => caller.user.clone(),
+        };
         let version = request.version();
         let asked = guard::strip_request(request.headers_mut(), version)?;
 
@@ -168,10 +205,11 @@ impl Proxy {
         Arc::clone(&self.free_tunnels).try_acquire_owned().map_err(|_| Refusal::Tunnels)
     }
 
-    fn passage(&self, mut user: KubeUser, bearer: Bearer, peer: IpAddr) -> Passage {
+    fn passage(&self, mut user: KubeUser, bearer: Option<Bearer>, peer: IpAddr) -> Passage {
         match &self.mode {
             Mode::Impersonate(extras) => {
                 extras.add_to(&mut user, peer);
+                self.rights.load().narrow(&mut user);
                 Passage::Impersonate(user)
             }
             Mode::AsIs => Passage::AsIs(bearer),
@@ -206,7 +244,7 @@ impl Heard<'_> {
     fn tell(&mut self, outcome: impl FnOnce(&Beginning) -> Outcome) {
         if let Some(beginning) = self.beginning.take() {
             let outcome = outcome(&beginning);
-            self.proxy.world.observer.observe(&beginning.end(self.proxy.authenticate.trust(), outcome));
+            self.proxy.world.observer.observe(&beginning.end(outcome));
         }
     }
 }

@@ -127,7 +127,7 @@ impl Upstream {
                 }
                 Ok(answer)
             }
-            Passage::AsIs(bearer) => self.theirs.send(Outgoing::theirs(request, bearer)?).await,
+            Passage::AsIs(bearer) => self.theirs.send(Outgoing::theirs(request, bearer.as_ref())?).await,
         }
     }
 
@@ -179,8 +179,10 @@ impl Outgoing<Ours> {
 }
 
 impl Outgoing<Theirs> {
-    fn theirs(mut request: Request<Incoming>, bearer: &Bearer) -> Result<Self, Refusal> {
-        impersonate::authorize(bearer.token(), request.headers_mut())?;
+    fn theirs(mut request: Request<Incoming>, bearer: Option<&Bearer>) -> Result<Self, Refusal> {
+        if let Some(bearer) = bearer {
+            impersonate::authorize(bearer.token(), request.headers_mut())?;
+        }
         Ok(Self { request, kind: PhantomData })
     }
 }

@@ -148,3 +148,23 @@ fn reads_are_the_variables_paths() {
         assert_eq!(reads.join(" "), want, "{source}");
     }
 }
+
+#[test]
+fn a_selected_field_is_known_however_it_is_selected() {
+    for (source, selected) in [
+        ("claims.email", true),
+        ("claims.email.x", true),
+        ("has(claims.email)", true),
+        ("claims.?email.orValue('')", true),
+        ("[1].all(x, claims.email == 'a')", true),
+        ("{'a': claims.email}", true),
+        ("claims.x.exists(claims, claims.email == 'a')", true),
+        ("claims['email']", false),
+        ("claims[?'email'].orValue('')", false),
+        ("claims.x.email", false),
+        ("user.email_verified", false),
+    ] {
+        let Ok(program) = Program::compile(source, &env(), Want::Any) else { continue };
+        assert_eq!(program.selects("claims", "email"), selected, "{source}");
+    }
+}

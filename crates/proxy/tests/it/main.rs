@@ -10,6 +10,7 @@
 mod audit;
 mod callers;
 mod client;
+mod configured;
 mod front;
 mod lanes;
 mod smuggling;
