@@ -71,6 +71,8 @@ pub(crate) struct Beginning {
     pub(crate) user: Option<User>,
     /// Set before the first byte goes to the API server.
     pub(crate) forwarded: bool,
+    /// Whether it went as the user by the proxy's right.
+    pub(crate) impersonated: bool,
 }
 
 impl Beginning {
@@ -83,11 +85,12 @@ impl Beginning {
             issuer: String::new(),
             user: None,
             forwarded: false,
+            impersonated: false,
         }
     }
 
     pub(crate) fn end(self, outcome: Outcome) -> Event {
-        let Self { at, method, path, source, issuer, user, forwarded: _ } = self;
+        let Self { at, method, path, source, issuer, user, forwarded: _, impersonated: _ } = self;
         Event { at, method, path, source, issuer, user, outcome }
     }
 }

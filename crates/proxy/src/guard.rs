@@ -30,12 +30,13 @@ use crate::refusal::Refusal;
 use crate::upgrade::Protocol;
 
 /// Refuses what no caller may send. Looks at nothing but the request's head.
-pub(crate) fn admit<B>(head: &Request<B>) -> Result<(), Refusal> {
-    admit_target(head.method(), head.uri(), head.version())?;
-    if head.headers().keys().any(is_impersonation) {
-        return Err(Refusal::Impersonation);
-    }
-    Ok(())
+pub(crate) fn admit_request<B>(head: &Request<B>) -> Result<(), Refusal> {
+    admit_target(head.method(), head.uri(), head.version())
+}
+
+/// Refuses whoever asks to be somebody else.
+pub(crate) fn refuse_impersonation(headers: &HeaderMap) -> Result<(), Refusal> {
+    if headers.keys().any(is_impersonation) { Err(Refusal::Impersonation) } else { Ok(()) }
 }
 
 /// Takes out of a request's headers all that is for us or for nobody. What is left may go to the API server.
@@ -170,7 +171,7 @@ fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join(","))
 }
 
-fn is_impersonation(name: &HeaderName) -> bool {
+pub(crate) fn is_impersonation(name: &HeaderName) -> bool {
     let folded = folded(name);
     folded == "impersonate" || folded.starts_with("impersonate-")
 }
@@ -246,10 +247,12 @@ mod tests {
             "Impersonate",
             "Impersonate-Anything",
         ] {
-            let refused = admit(&head("GET", "/api", &[(name, "admin")])).unwrap_err();
+            let refused =
+                refuse_impersonation(head("GET", "/api", &[(name, "admin")]).headers()).unwrap_err();
             assert_eq!(refused.code(), "impersonation", "{name}");
         }
-        assert!(admit(&head("GET", "/api", &[("X-Impersonated", "a"), ("Impersonator", "b")])).is_ok());
+        let fine = head("GET", "/api", &[("X-Impersonated", "a"), ("Impersonator", "b")]);
+        assert!(refuse_impersonation(fine.headers()).is_ok());
     }
 
     #[test]
@@ -304,10 +307,14 @@ mod tests {
             ("GET", "/api/.%2e", "request"),
             ("GET", "/./api", "request"),
         ] {
-            assert_eq!(admit(&head(method, target, &[])).unwrap_err().code(), code, "{method} {target}");
+            assert_eq!(
+                admit_request(&head(method, target, &[])).unwrap_err().code(),
+                code,
+                "{method} {target}"
+            );
         }
         for target in ["/", "/api/v1/pods?watch=1", "/api/v1/namespaces/a.b/pods/..c", "/a//b"] {
-            assert!(admit(&head("GET", target, &[])).is_ok(), "{target}");
+            assert!(admit_request(&head("GET", target, &[])).is_ok(), "{target}");
         }
     }
 

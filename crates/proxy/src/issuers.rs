@@ -1,7 +1,7 @@
 //! The issuers whose tokens are accepted: each with its own keys, audiences and mapping, found by the `iss` of a token and
 //! by nothing else.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use token::{AlgSet, Audience, Expect, Keys, Pace, ProxyCaller, RemoteKeys, Sourc
 use url::Url;
 
 use crate::configuration::Anonymous;
-use crate::identity::Mapping;
+use crate::identity::{CREDENTIAL_ID, Mapping};
 
 /// An issuer as it is configured.
 #[derive(Debug, Clone)]
@@ -102,6 +102,12 @@ impl Issuers {
         // OpenID Connect Core section 15.6.2.
         let google = (unverified_issuer == "accounts.google.com").then_some(GOOGLE);
         self.by_url.get(google.unwrap_or(unverified_issuer))
+    }
+
+    /// The keys of all extra fields that their tokens may make.
+    pub(crate) fn extra_keys(&self) -> BTreeSet<String> {
+        let written = self.by_url.values().flat_map(|issuer| &issuer.spec.mapping.extra);
+        written.map(|(key, _)| key.clone()).chain([CREDENTIAL_ID.to_owned()]).collect()
     }
 
     /// Each issuer's name and keys, in a steady order.

@@ -7,6 +7,7 @@ mod serve;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ambient::Secret;
 use anyhow::ensure;
@@ -76,6 +77,18 @@ pub(crate) struct Args {
     /// Pass the caller's own token on instead of impersonating
     #[arg(long)]
     disable_impersonation: bool,
+    /// Pass tokens on that no issuer signed and the API server knows (TokenReview), service accounts' for example
+    #[arg(long)]
+    token_passthrough: bool,
+    /// Such tokens must be meant for one of these; for the API server if not given
+    #[arg(long, value_name = "AUDIENCES", value_delimiter = ',', requires = "token_passthrough")]
+    token_passthrough_audiences: Vec<String>,
+    /// Let callers impersonate whom they may by the API server's word (`kubectl --as`); refused otherwise
+    #[arg(long, conflicts_with = "disable_impersonation")]
+    allow_impersonation: bool,
+    /// All questions whether one request may impersonate are answered within this time, or it is refused
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration)]
+    subject_access_review_timeout: Duration,
     /// Extra fields of every impersonated user; a repeated key has more values
     #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',', value_parser = pair, conflicts_with = "disable_impersonation")]
     extra_user_headers: Vec<(String, String)>,
@@ -128,6 +141,14 @@ impl Args {
 
     const fn probe_address(&self) -> SocketAddr {
         SocketAddr::new(self.bind_address, self.readiness_probe_port)
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    match config::parse_duration(text) {
+        Ok(span) if !span.is_zero() => Ok(span),
+        Ok(_) => Err("must be more than 0".into()),
+        Err(error) => Err(error.to_string()),
     }
 }
 

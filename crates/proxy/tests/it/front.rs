@@ -4,13 +4,14 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use ambient::{Clock, Ignore, Observer, SystemClock, Tasks};
 use inbound::{Limits, Listener, Peer, Setting};
 use outbound::{Dial, Roots};
 use proxy::{
     Anonymous, Credential, Event, Extras, IssuerSpec, Issuers, MOST_TUNNELS, Mapping, Means, Mode, Named,
-    Outcome, Proxy, Reserved, Settings, Target, World, kubernetes_algs,
+    OnBehalf, Outcome, Passthrough, Proxy, Reserved, Settings, Target, World, kubernetes_algs,
 };
 use serde_json::{Value, json};
 use testkit::{FakeClock, Issuer, TestCa};
@@ -27,6 +28,7 @@ pub(crate) struct Front {
     pub(crate) clock: FakeClock,
     pub(crate) proxy: Arc<Proxy>,
     pub(crate) means: Means,
+    pub(crate) target: Target,
     pub(crate) events: Arc<Heard>,
     tasks: Tasks,
 }
@@ -41,6 +43,8 @@ pub(crate) struct Plan {
     pub(crate) mapping: Mapping,
     pub(crate) anonymous: Anonymous,
     pub(crate) reserved: Reserved,
+    pub(crate) passthrough: bool,
+    pub(crate) on_behalf: bool,
     pub(crate) clock: FakeClock,
     pub(crate) dial: Option<Dial>,
     pub(crate) most_tunnels: usize,
@@ -101,6 +105,8 @@ impl Default for Plan {
             mapping: Mapping::of_claims(Named::claim("sub", ""), Some(Named::claim("groups", ""))),
             anonymous: Anonymous::Nobody,
             reserved: Reserved::default(),
+            passthrough: false,
+            on_behalf: false,
             clock: FakeClock::default(),
             dial: None,
             most_tunnels: MOST_TUNNELS,
@@ -143,16 +149,24 @@ impl Plan {
         let means = Means { dial: dial.clone(), clock: Arc::clone(&clock), tasks: tasks.clone() };
         let specs = vec![spec(&issuer, self.mapping)];
         let events = Arc::new(Heard::default());
-        let settings = Settings {
-            issuers: Issuers::new(specs, self.anonymous, &means, None).unwrap(),
-            reserved: self.reserved,
-            mode: self.mode,
-            most_tunnels: self.most_tunnels,
-        };
         let target = Target {
             server: self.server.unwrap_or_else(|| stub.url()),
             roots: Roots::Only(self.ca.pem().as_bytes().to_vec()),
             credential: self.credential.unwrap_or_else(|| Credential::Token("the-proxys-own".into())),
+        };
+        let settings = Settings {
+            issuers: Issuers::new(specs, self.anonymous, &means, None).unwrap(),
+            reserved: self.reserved,
+            passthrough: self.passthrough.then(|| {
+                let audiences = vec!["api".to_owned()];
+                Passthrough::new(reviews(&target, &dial), audiences, Arc::clone(&clock))
+            }),
+            on_behalf: self.on_behalf.then(|| {
+                let system: Arc<dyn Clock> = Arc::new(SystemClock::default());
+                OnBehalf::new(reviews(&target, &dial), Duration::from_secs(5), system)
+            }),
+            mode: self.mode,
+            most_tunnels: self.most_tunnels,
         };
         let world = World {
             clock,
@@ -160,9 +174,9 @@ impl Plan {
             tunnels: tasks.clone(),
             observer: Arc::clone(&events) as Arc<dyn Observer<Event>>,
         };
-        let proxy = Arc::new(Proxy::new(settings, target, world).unwrap());
+        let proxy = Arc::new(Proxy::new(settings, target.clone(), world).unwrap());
         let address = listen(Arc::clone(&proxy), &tasks).await;
-        Front { address, issuer, stub, clock: self.clock, proxy, means, events, tasks }
+        Front { address, issuer, stub, clock: self.clock, proxy, means, target, events, tasks }
     }
 }
 
@@ -177,6 +191,10 @@ pub(crate) fn spec(issuer: &Issuer, mapping: Mapping) -> IssuerSpec {
         algs: kubernetes_algs(),
         mapping: Arc::new(mapping),
     }
+}
+
+fn reviews(target: &Target, dial: &Dial) -> cluster::Reviews {
+    target.reviews(dial).unwrap()
 }
 
 async fn listen(proxy: Arc<Proxy>, tasks: &Tasks) -> SocketAddr {

@@ -9,12 +9,15 @@ use std::time::Duration;
 
 use ambient::{Clock, Observer, Secret, SystemClock, Tasks};
 use anyhow::Context as _;
-use cluster::InCluster;
+use cluster::{InCluster, Reviews};
 use http::Request;
 use hyper::body::Incoming;
 use inbound::{Limits, Listener, PairFiles, Peer, ServerTls, Setting, Versions};
 use outbound::{Dial, Identity, Roots, TokenFile};
-use proxy::{Credential, Event, Issuers, MOST_TUNNELS, Means, Probe, Proxy, Settings, Target, World};
+use proxy::{
+    Credential, Event, Issuers, MOST_TUNNELS, Means, OnBehalf, Passthrough, Probe, Proxy, Settings, Target,
+    World, keep_rights,
+};
 use token::Pace;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -42,7 +45,12 @@ async fn serve(args: &Arc<Args>, door: &Door) -> anyhow::Result<()> {
         tunnels: tunnels.clone(),
         observer: Arc::clone(&audit) as Arc<dyn Observer<Event>>,
     };
-    let proxy = Arc::new(Proxy::new(settings(args, &means)?, target(args, door, &clock)?, world)?);
+    let target = target(args, door, &clock)?;
+    let reviews = target.reviews(&world.dial)?;
+    let proxy = Arc::new(Proxy::new(settings(args, &means, &reviews)?, target, world)?);
+    if !args.disable_impersonation {
+        background.spawn_until_stop(keep_rights(Arc::clone(&proxy), reviews, Arc::clone(&clock)));
+    }
     let every = args.readiness_require_all_issuers;
     let probe =
         Arc::new(Probe::new(Arc::clone(&proxy), Pace::default().stale_for, every, Arc::clone(&clock)));
@@ -99,12 +107,20 @@ async fn serve(args: &Arc<Args>, door: &Door) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn settings(args: &Args, means: &Means) -> anyhow::Result<Settings> {
+fn settings(args: &Args, means: &Means, reviews: &Reviews) -> anyhow::Result<Settings> {
+    let clock = || Arc::clone(&means.clock);
+    let passthrough = args
+        .token_passthrough
+        .then(|| Passthrough::new(reviews.clone(), args.token_passthrough_audiences.clone(), clock()));
+    let within = args.subject_access_review_timeout;
+    let on_behalf = args.allow_impersonation.then(|| OnBehalf::new(reviews.clone(), within, clock()));
     let Admitted { issuers, anonymous } = args.login.admitted()?;
     Ok(Settings {
         issuers: Issuers::new(issuers, anonymous, means, None)?,
         reserved: args.login.reserved(),
         mode: args.mode(),
+        passthrough,
+        on_behalf,
         most_tunnels: MOST_TUNNELS,
     })
 }
