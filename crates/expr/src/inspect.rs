@@ -34,6 +34,7 @@ pub(crate) struct Facts {
     pub(crate) reads: Vec<Vec<String>>,
     pub(crate) literals: Vec<String>,
     pub(crate) selects: BTreeSet<(String, String)>,
+    pub(crate) ranges: BTreeSet<String>,
 }
 
 impl Facts {
@@ -120,6 +121,11 @@ impl Facts {
         {
             self.selects.insert((name.clone(), field.clone()));
         }
+        if let Kind::Loop(parts) = &expr.kind
+            && let Some(name) = ranged(&parts.range)
+        {
+            self.ranges.insert(name.to_owned());
+        }
         expr.kind.children().for_each(|child| self.select(child));
     }
 
@@ -140,6 +146,15 @@ impl Facts {
         if !known {
             self.reads.push(owned(path));
         }
+    }
+}
+
+/// `name`, or `dyn(name)`.
+fn ranged(range: &Expr) -> Option<&str> {
+    match &range.kind {
+        Kind::Ident(name) => Some(name),
+        Kind::Call { name, receiver: None, args } if name == "dyn" => args.first().and_then(ranged),
+        _ => None,
     }
 }
 

@@ -84,7 +84,7 @@ func judge(codecs serializer.CodecFactory, asked question) answer {
 	client := goidc.ClientContext(ctx, &http.Client{Transport: published(asked.Keys)})
 	var authenticators []oidc.AuthenticatorTokenWithHealthCheck
 	for _, issuer := range config.JWT {
-		issuer.Issuer.DiscoveryURL = ""
+		issuer.Issuer.DiscoveryURL, issuer.Issuer.EgressSelectorType = "", ""
 		made, err := oidc.New(ctx, oidc.Options{
 			JWTAuthenticator:     issuer,
 			KeySet:               goidc.NewRemoteKeySet(client, "https://keys.invalid/"),

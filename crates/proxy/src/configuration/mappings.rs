@@ -58,7 +58,7 @@ fn named(fields: &mut Fields<'_>, key: &str, need: Need) -> Option<Named> {
             if let Some(prefix) = prefix {
                 prefix.error("may not be specified when expression is set", "write it into the expression");
             }
-            compile(&source, &field, &claims_env(), Want::Any).map(Named::Expression)
+            compile(&source, &field, &claims_env(), Want::Any).map(Box::new).map(Named::Expression)
         }
         (Some((claim, _)), None) => {
             if need != Need::WithoutPrefix && !has_prefix {

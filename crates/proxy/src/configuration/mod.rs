@@ -124,6 +124,10 @@ fn compile(source: &str, field: &Field<'_>, env: &expr::Env, want: Want) -> Opti
         return None;
     }
     match Program::compile(source, env, want) {
+        Ok(program) if program.loops_over("claims") => {
+            field.error("loops over the claims themselves", "name the claim: dyn(claims.groups)");
+            None
+        }
         Ok(program) => Some(program),
         Err(fault) => {
             field.error(format!("compilation failed: {fault}"), "");

@@ -18,7 +18,7 @@ pub enum Named {
         prefix: String,
     },
     /// An expression over the claims.
-    Expression(Program),
+    Expression(Box<Program>),
 }
 
 impl Named {
@@ -132,10 +132,14 @@ pub(super) fn check_as_go_oidc(claims: &Claims) -> Result<(), Refusal> {
         }),
         _ => false,
     };
+    let exists = |source: &str| {
+        let all = claims.object().iter().filter(|(name, _)| name.to_lowercase() == "_claim_sources");
+        all.filter_map(|(_, sources)| sources.as_object()).any(|sources| sources.get(source).is_some())
+    };
     for (name, value) in claims.object().iter() {
         let fits = match name.to_lowercase().as_str() {
             "at_hash" => text(value).is_some(),
-            "_claim_names" => strings(value),
+            "_claim_names" => strings(value) && sources_of(value).all(exists),
             "_claim_sources" => sources(value),
             _ => continue,
         };
@@ -144,6 +148,12 @@ pub(super) fn check_as_go_oidc(claims: &Claims) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+/// The sources that `_claim_names` names.
+fn sources_of(names: &Value) -> impl Iterator<Item = &str> {
+    let names = names.as_object().into_iter().flat_map(|names| names.iter());
+    names.map(|(_, source)| text(source).unwrap_or_default())
 }
 
 /// The groups are somewhere else (OpenID Connect Core section 5.6.2). The API server would ask there, with whatever URL the

@@ -1,6 +1,6 @@
 //! Names and rules that are expressions, evaluated as the API server does.
 
-use expr::{Budget, Env, Program, Type, Value, Vars};
+use expr::{Budget, Env, List, Program, Type, Value, Vars};
 use wire::json::{Object, Value as Json};
 
 use super::KubeUser;
@@ -17,7 +17,7 @@ pub struct Rule {
 
 /// What expressions over claims may read.
 pub(crate) fn claims_env() -> Env {
-    Env::new().with("claims", Type::claims()).only_kubernetes()
+    Env::new().with("claims", Type::kubernetes_claims()).only_kubernetes()
 }
 
 /// What `userValidationRules` may read.
@@ -62,6 +62,13 @@ pub(super) fn strings(program: &Program, read: Option<&Object>, what: &str) -> R
     let found = match eval(program, read, what)? {
         Value::Null => Vec::new(),
         Value::Str(text) => vec![text.into_owned()],
+        // Go parts texts into a list of another type, which the API server does not take; `.map(x, x)` makes a usual one.
+        Value::List(List::Parts(_)) => {
+            return Err(Refusal::Claims(format!(
+                "error evaluating {what} claim expression: the API server takes no bare result of split or findAll; \
+                 write .map(x, x) behind it"
+            )));
+        }
         Value::List(list) => list
             .iter()
             .map(|item| match item {

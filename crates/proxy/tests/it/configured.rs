@@ -36,7 +36,7 @@ const WHOLE: &str = r#"  claimValidationRules:
   - {expression: 'claims.exp - claims.nbf <= 86400', message: too long}
   claimMappings:
     username: {expression: '"corp:" + claims.name'}
-    groups: {expression: 'claims.roles.filter(r, r.startsWith("k8s-")).map(r, "corp:" + r)'}
+    groups: {expression: 'dyn(claims.roles).filter(r, r.startsWith("k8s-")).map(r, "corp:" + r)'}
     uid: {claim: oid}
     extra:
     - {key: example.org/tenant, valueExpression: claims.tenant}

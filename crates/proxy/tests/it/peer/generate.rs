@@ -37,24 +37,24 @@ impl Generator {
         let ca: String = ca.lines().map(|line| format!("      {line}\n")).collect();
         let mut text = format!("- issuer:\n    url: {url}\n    certificateAuthority: |\n{ca}");
         text.push_str(self.mostly(AUDIENCES, 20));
-        let rules: Vec<_> = (0..self.below(3)).map(|_| self.of(CLAIM_RULES)).collect();
+        let rules: Vec<_> = (0..self.below(3)).map(|_| self.pick(CLAIM_RULES)).collect();
         if !rules.is_empty() {
             text.push_str("  claimValidationRules:\n");
             rules.iter().for_each(|rule| text.push_str(&format!("  - {rule}\n")));
         }
-        text.push_str(&format!("  claimMappings:\n    username: {}\n", self.of(USERNAMES)));
+        text.push_str(&format!("  claimMappings:\n    username: {}\n", self.pick(USERNAMES)));
         for (key, pool) in [("groups", GROUPS), ("uid", UIDS)] {
             if !self.one_in(3) {
-                text.push_str(&format!("    {key}: {}\n", self.of(pool)));
+                text.push_str(&format!("    {key}: {}\n", self.pick(pool)));
             }
         }
         if self.one_in(2) {
             text.push_str("    extra:\n");
             for _ in 0..=self.below(2) {
-                text.push_str(&format!("    - {}\n", self.of(EXTRAS)));
+                text.push_str(&format!("    - {}\n", self.pick(EXTRAS)));
             }
         }
-        let rules: Vec<_> = (0..self.below(2)).map(|_| self.of(USER_RULES)).collect();
+        let rules: Vec<_> = (0..self.below(2)).map(|_| self.pick(USER_RULES)).collect();
         if !rules.is_empty() {
             text.push_str("  userValidationRules:\n");
             rules.iter().for_each(|rule| text.push_str(&format!("  - {rule}\n")));
@@ -68,7 +68,8 @@ impl Generator {
             "nbf": now - 10, "name": "Jane", "email": "jane@example.org", "email_verified": true, "groups": ["dev", "ops"],
             "roles": "x,y", "n": 3, "oid": "o1", "hd": "example.org", "nested": {"a": {"b": [1, "x"]}}, "flag": true,
             "jti": "t1"});
-        for _ in 0..self.below(4) {
+        let mutations = if self.one_in(2) { 0 } else { 1 + self.below(3) };
+        for _ in 0..mutations {
             let (name, values) = CLAIMS[self.below(CLAIMS.len())];
             let raw = self.of(values).replace("$NOW", &now.to_string());
             let value: Value = match raw.as_str() {
@@ -81,7 +82,7 @@ impl Generator {
             claims[name] = value;
         }
         let mut mint = Mint::new(claims.clone(), Arc::clone(key));
-        match self.below(40) {
+        match self.below(80) {
             0 => mint = mint.header("typ", json!(self.of(TYPES))),
             1 => mint = mint.header("kid", json!(null)),
             2 => mint = mint.header("kid", json!("unknown")),
@@ -107,6 +108,11 @@ impl Generator {
         }
     }
 
+    /// Mostly of what is good.
+    fn pick(&mut self, (good, bad): Pool) -> &'static str {
+        if self.one_in(25) { self.of(bad) } else { self.of(good) }
+    }
+
     fn of<T: Copy>(&mut self, pool: &[T]) -> T {
         pool[self.below(pool.len())]
     }
@@ -124,7 +130,10 @@ impl Generator {
     }
 }
 
-/// `@+5` is five seconds from now; anything else is JSON.
+/// What is good, and what is not.
+type Pool = (&'static [&'static str], &'static [&'static str]);
+
+/// `@5` is five seconds from now; anything else is JSON.
 fn relative(raw: &str, now: i64) -> Value {
     match raw.strip_prefix('@') {
         Some(offset) => json!(now + offset.parse::<i64>().unwrap()),
@@ -169,155 +178,188 @@ const AUDIENCES: &[&str] = &[
     "    audiences: [a]\n    discoveryURL: https://u:p@a.test/x?y#z\n",
 ];
 
-const USERNAMES: &[&str] = &[
-    "{claim: sub, prefix: \"\"}",
-    "{claim: sub, prefix: \"p:\"}",
-    "{claim: email, prefix: \"\"}",
-    "{claim: email, prefix: \"e:\"}",
-    "{claim: name, prefix: \"-\"}",
-    "{claim: n, prefix: \"\"}",
-    "{claim: Sub, prefix: \"\"}",
-    "{claim: sub, prefix: \"system:\"}",
-    "{expression: claims.sub}",
-    "{expression: '\"x:\" + claims.name'}",
-    "{expression: claims.n}",
-    "{expression: string(claims.n)}",
-    "{expression: claims.email}",
-    "{expression: 'claims.email_verified == true ? claims.email : claims.sub'}",
-    "{expression: 'has(claims.email_verified) && claims.email_verified == true ? claims.email : \"\"'}",
-    "{expression: claims.?name.orValue('nobody')}",
-    "{expression: \"claims['name']\"}",
-    "{expression: claims.nested.a.b[1]}",
-    "{expression: claims.groups[0]}",
-    "{expression: \"claims.roles.split(',')[0]\"}",
-    "{expression: claims.sub.upperAscii()}",
-    "{expression: string(claims.exp)}",
-    "{expression: 'claims.n > 2 ? \"big\" : \"small\"'}",
-    "{expression: type(claims.n) == double ? 'd' : 'i'}",
-    "{expression: '\"a\"'}",
-    "{expression: claims.a__dot__b}",
-    "{claim: sub}",
-    "{}",
-    "{expression: claims.sub, prefix: a}",
-    "{claim: sub, prefix: \"\", expression: claims.sub}",
-    "{expression: claims.sub + 1}",
-    "{expression: claim.sub}",
-    "{claim: sub, prefix: 5}",
-    "{claim: sub, prefix: null}",
-];
+const USERNAMES: Pool = (
+    &[
+        "{claim: sub, prefix: \"\"}",
+        "{claim: sub, prefix: \"p:\"}",
+        "{claim: email, prefix: \"\"}",
+        "{claim: email, prefix: \"e:\"}",
+        "{claim: name, prefix: \"-\"}",
+        "{expression: claims.sub}",
+        "{expression: '\"x:\" + claims.name'}",
+        "{expression: string(claims.n)}",
+        "{expression: 'claims.email_verified == true ? claims.email : claims.sub'}",
+        "{expression: 'has(claims.email_verified) && claims.email_verified == true ? claims.email : \"\"'}",
+        "{expression: \"claims.?name.orValue('nobody')\"}",
+        "{expression: \"claims['name']\"}",
+        "{expression: claims.nested.a.b[1]}",
+        "{expression: claims.groups[0]}",
+        "{expression: \"claims.roles.split(',')[0]\"}",
+        "{expression: claims.sub.upperAscii()}",
+        "{expression: string(claims.exp)}",
+        "{expression: 'claims.n > 2 ? \"big\" : \"small\"'}",
+        "{expression: type(claims.n) == double ? 'd' : 'i'}",
+        "{expression: '\"a\"'}",
+    ],
+    &[
+        "{expression: claims.a__dot__b}",
+        "{claim: sub}",
+        "{}",
+        "{expression: claims.sub, prefix: a}",
+        "{claim: sub, prefix: \"\", expression: claims.sub}",
+        "{expression: claims.sub + 1}",
+        "{expression: claim.sub}",
+        "{claim: sub, prefix: 5}",
+        "{claim: sub, prefix: null}",
+        "{claim: n, prefix: \"\"}",
+        "{claim: Sub, prefix: \"\"}",
+        "{claim: sub, prefix: \"system:\"}",
+        "{expression: claims.n}",
+        "{expression: claims.email}",
+    ],
+);
 
-const GROUPS: &[&str] = &[
-    "{claim: groups, prefix: \"\"}",
-    "{claim: groups, prefix: \"g:\"}",
-    "{claim: roles, prefix: \"\"}",
-    "{claim: missing, prefix: \"\"}",
-    "{expression: claims.groups}",
-    "{expression: claims.roles}",
-    "{expression: \"claims.roles.split(',')\"}",
-    "{expression: \"claims.roles.split(',').map(r, 'r:' + r)\"}",
-    "{expression: \"claims.roles.split(',').filter(r, r != '')\"}",
-    "{expression: \"claims.roles.split(',') + []\"}",
-    "{expression: \"claims.roles.split(',') + ['z']\"}",
-    "{expression: \"claims.roles.findAll('[a-z]')\"}",
-    "{expression: claims.groups.filter(g, g.startsWith('d'))}",
-    "{expression: claims.?groups.orValue([])}",
-    "{expression: claims.groups + ['', 'extra']}",
-    "{expression: claims.groups.map(g, 'q:' + g)}",
-    "{expression: 'null'}",
-    "{expression: '[]'}",
-    "{expression: '[claims.name]'}",
-    "{expression: claims.n}",
-    "{expression: claims.nested.a.b}",
-    "{expression: 'claims.flag == true ? [\"a\"] : []'}",
-    "{expression: claims.groups.sort()}",
-    "{expression: claims.groups.distinct()}",
-    "{expression: \"claims.groups.slice(0, 1)\"}",
-    "{expression: claims.groups.reverse()}",
-    "{expression: claims.nested.a}",
-    "{claim: groups}",
-    "{expression: claims.groups, prefix: x}",
-    "{}",
-];
+const GROUPS: Pool = (
+    &[
+        "{claim: groups, prefix: \"\"}",
+        "{claim: groups, prefix: \"g:\"}",
+        "{claim: roles, prefix: \"\"}",
+        "{claim: missing, prefix: \"\"}",
+        "{expression: claims.groups}",
+        "{expression: claims.roles}",
+        "{expression: \"claims.roles.split(',')\"}",
+        "{expression: \"claims.roles.split(',').map(r, 'r:' + r)\"}",
+        "{expression: \"claims.roles.split(',').filter(r, r != '')\"}",
+        "{expression: \"claims.roles.split(',') + []\"}",
+        "{expression: \"claims.roles.split(',') + ['z']\"}",
+        "{expression: \"claims.roles.findAll('[a-z]')\"}",
+        "{expression: \"dyn(claims.groups).filter(g, g.startsWith('d'))\"}",
+        "{expression: \"claims.?groups.orValue([]).filter(g, g != '')\"}",
+        "{expression: '(claims.flag == true ? claims.groups : []).map(g, g)'}",
+        "{expression: \"(claims.groups + ['x']).filter(g, g != 'dev')\"}",
+        "{expression: \"[claims.groups, ['a']][0].map(g, g)\"}",
+        "{expression: 'claims.nested.a.b.map(g, string(g))'}",
+        "{expression: 'claims.groups.slice(0, 1).map(g, g)'}",
+        "{expression: 'claims.groups.sort().map(g, g)'}",
+        "{expression: 'claims.groups.distinct().map(g, g)'}",
+        "{expression: 'claims.groups.map(g, g)'}",
+        "{expression: 'claims.?groups.or(optional.of([])).value().map(g, g)'}",
+        "{expression: '{\"a\": claims.groups}.a.map(g, g)'}",
+        "{expression: 'dyn(claims).groups.map(g, g)'}",
+        "{expression: 'claims.map(k, k)'}",
+        "{expression: 'claims[\"groups\"].filter(g, true)'}",
+        "{expression: 'claims.?groups.orValue([])'}",
+        "{expression: claims.groups + ['', 'extra']}",
+        "{expression: claims.groups.map(g, 'q:' + g)}",
+        "{expression: 'null'}",
+        "{expression: '[]'}",
+        "{expression: '[claims.name]'}",
+        "{expression: 'claims.flag == true ? [\"a\"] : []'}",
+        "{expression: claims.groups.sort()}",
+        "{expression: claims.groups.distinct()}",
+        "{expression: \"claims.groups.slice(0, 1)\"}",
+        "{expression: claims.groups.reverse()}",
+    ],
+    &[
+        "{claim: groups}",
+        "{expression: claims.groups, prefix: x}",
+        "{}",
+        "{expression: claims.n}",
+        "{expression: claims.nested.a.b}",
+        "{expression: claims.nested.a}",
+    ],
+);
 
-const UIDS: &[&str] = &[
-    "{claim: oid}",
-    "{claim: missing}",
-    "{claim: n}",
-    "{expression: claims.oid}",
-    "{expression: string(claims.n)}",
-    "{expression: claims.n}",
-    "{expression: \"''\"}",
-    "{claim: oid, expression: claims.oid}",
-    "{claim: oid, prefix: \"\"}",
-    "{}",
-];
+const UIDS: Pool = (
+    &["{claim: oid}", "{expression: claims.oid}", "{expression: string(claims.n)}", "{expression: \"''\"}"],
+    &[
+        "{claim: oid, expression: claims.oid}",
+        "{claim: oid, prefix: \"\"}",
+        "{}",
+        "{claim: missing}",
+        "{claim: n}",
+        "{expression: claims.n}",
+    ],
+);
 
-const EXTRAS: &[&str] = &[
-    "{key: example.org/tenant, valueExpression: claims.name}",
-    "{key: example.org/roles, valueExpression: claims.groups}",
-    "{key: example.org/none, valueExpression: 'claims.?none.orValue(\"\")'}",
-    "{key: example.org/n, valueExpression: string(claims.n)}",
-    "{key: example.org/null, valueExpression: 'null'}",
-    "{key: example.org/verified, valueExpression: string(claims.email_verified)}",
-    "{key: example.org/bad, valueExpression: claims.n}",
-    "{key: example.org/split, valueExpression: \"claims.roles.split(',')\"}",
-    "{key: example.org/a/b, valueExpression: claims.sub}",
-    "{key: Example.org/a, valueExpression: claims.sub}",
-    "{key: kubernetes.io/a, valueExpression: claims.sub}",
-    "{key: a.k8s.io/a, valueExpression: claims.sub}",
-    "{key: notk8s.io/a, valueExpression: claims.sub}",
-    "{key: plain, valueExpression: claims.sub}",
-    "{key: example.org/, valueExpression: claims.sub}",
-    "{key: -a.org/x, valueExpression: claims.sub}",
-    "{key: example.org/a b, valueExpression: claims.sub}",
-    "{key: example.org/x}",
-];
+const EXTRAS: Pool = (
+    &[
+        "{key: example.org/tenant, valueExpression: claims.name}",
+        "{key: example.org/roles, valueExpression: claims.groups}",
+        "{key: example.org/none, valueExpression: 'claims.?none.orValue(\"\")'}",
+        "{key: example.org/n, valueExpression: string(claims.n)}",
+        "{key: example.org/null, valueExpression: 'null'}",
+        "{key: example.org/verified, valueExpression: string(claims.email_verified)}",
+        "{key: example.org/split, valueExpression: \"claims.roles.split(',')\"}",
+        "{key: example.org/a/b, valueExpression: claims.sub}",
+    ],
+    &[
+        "{key: Example.org/a, valueExpression: claims.sub}",
+        "{key: kubernetes.io/a, valueExpression: claims.sub}",
+        "{key: a.k8s.io/a, valueExpression: claims.sub}",
+        "{key: notk8s.io/a, valueExpression: claims.sub}",
+        "{key: plain, valueExpression: claims.sub}",
+        "{key: example.org/, valueExpression: claims.sub}",
+        "{key: -a.org/x, valueExpression: claims.sub}",
+        "{key: example.org/a b, valueExpression: claims.sub}",
+        "{key: example.org/x}",
+        "{key: example.org/bad, valueExpression: claims.n}",
+    ],
+);
 
-const CLAIM_RULES: &[&str] = &[
-    "{claim: hd, requiredValue: example.org}",
-    "{claim: hd, requiredValue: other.org}",
-    "{claim: missing, requiredValue: \"\"}",
-    "{claim: nested, requiredValue: x}",
-    "{claim: hd}",
-    "{claim: hd, message: m}",
-    "{expression: claims.email_verified == true}",
-    "{expression: 'claims.exp - claims.nbf <= 86400.0', message: long}",
-    "{expression: 'claims.exp - claims.iat <= 86400'}",
-    "{expression: 'claims.n == 3'}",
-    "{expression: 'claims.n % 2 == 1'}",
-    "{expression: 'claims.groups.exists(g, g == \"dev\")'}",
-    "{expression: 'has(claims.sub)'}",
-    "{expression: 'claims.flag'}",
-    "{expression: 'claims.flag == true'}",
-    "{expression: 'size(claims.groups) > 0'}",
-    "{expression: 'claims.nested.a.b[0] == 1'}",
-    "{expression: '\"dev\" in claims.groups'}",
-    "{expression: 'claims.name.matches(\"^J\")'}",
-    "{expression: 'true'}",
-    "{expression: 'false', message: never}",
-    "{expression: 'claims.aud == \"a\"'}",
-    "{expression: 'user.username == \"\"'}",
-    "{expression: 'claims.groups.all(g, g.size() < 9)', requiredValue: x}",
-    "{}",
-];
+const CLAIM_RULES: Pool = (
+    &[
+        "{claim: hd, requiredValue: example.org}",
+        "{expression: claims.email_verified == true}",
+        "{expression: 'claims.exp - claims.nbf <= 86400.0', message: long}",
+        "{expression: 'claims.exp - claims.iat <= 86400'}",
+        "{expression: 'claims.n == 3'}",
+        "{expression: 'claims.groups.exists(g, g == \"dev\")'}",
+        "{expression: 'has(claims.sub)'}",
+    ],
+    &[
+        "{expression: 'claims.flag'}",
+        "{expression: 'claims.flag == true'}",
+        "{expression: 'size(claims.groups) > 0'}",
+        "{expression: 'claims.nested.a.b[0] == 1'}",
+        "{expression: '\"dev\" in claims.groups'}",
+        "{expression: 'claims.name.matches(\"^J\")'}",
+        "{expression: 'true'}",
+        "{expression: 'claims.aud == \"a\"'}",
+        "{expression: 'user.username == \"\"'}",
+        "{expression: 'claims.groups.all(g, g.size() < 9)', requiredValue: x}",
+        "{}",
+        "{claim: hd, requiredValue: other.org}",
+        "{claim: missing, requiredValue: \"\"}",
+        "{claim: nested, requiredValue: x}",
+        "{claim: hd}",
+        "{claim: hd, message: m}",
+        "{expression: 'claims.n % 2 == 1'}",
+        "{expression: 'false', message: never}",
+    ],
+);
 
-const USER_RULES: &[&str] = &[
-    "{expression: \"!user.username.startsWith('system:')\", message: reserved}",
-    "{expression: \"user.groups.all(g, !g.startsWith('system:'))\"}",
-    "{expression: \"user.username != ''\"}",
-    "{expression: \"user.uid == '' || user.uid.startsWith('o')\"}",
-    "{expression: \"size(user.groups) < 3\"}",
-    "{expression: \"'authentication.kubernetes.io/credential-id' in user.extra\"}",
-    "{expression: \"user.extra.all(k, size(user.extra[k]) > 0)\"}",
-    "{expression: \"user.extra['example.org/tenant'] == ['Jane']\"}",
-    "{expression: \"has(user.uid)\"}",
-    "{expression: \"has(user.extra)\"}",
-    "{expression: \"user.groups == []\"}",
-    "{expression: \"user.nothing == ''\"}",
-    "{expression: user.username}",
-    "{expression: claims.sub == 'a'}",
-    "{message: m}",
-];
+const USER_RULES: Pool = (
+    &[
+        "{expression: \"!user.username.startsWith('system:')\", message: reserved}",
+        "{expression: \"user.groups.all(g, !g.startsWith('system:'))\"}",
+        "{expression: \"user.username != ''\"}",
+        "{expression: \"user.uid == '' || user.uid.startsWith('o')\"}",
+        "{expression: \"'authentication.kubernetes.io/credential-id' in user.extra\"}",
+        "{expression: \"user.extra.all(k, size(user.extra[k]) > 0)\"}",
+        "{expression: \"user.extra['example.org/tenant'] == ['Jane']\"}",
+        "{expression: \"has(user.uid)\"}",
+    ],
+    &[
+        "{expression: \"user.nothing == ''\"}",
+        "{expression: user.username}",
+        "{expression: claims.sub == 'a'}",
+        "{message: m}",
+        "{expression: \"size(user.groups) < 3\"}",
+        "{expression: \"has(user.extra)\"}",
+        "{expression: \"user.groups == []\"}",
+    ],
+);
 
 /// Values as JSON; `-` takes the claim away, `@` is relative to now.
 const CLAIMS: &[(&str, &[&str])] = &[

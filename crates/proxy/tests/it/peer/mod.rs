@@ -32,17 +32,22 @@ const EXPLAINED: &[(&str, &str, &str)] = &[
     ("claims", "distributed claims", "whose groups are elsewhere"),
     ("claims", "must be", "a registered claim of another type"),
     ("claims", "could be taken for", "whose name only differs in case"),
-    ("claims", "duplicate", "with a member twice"),
     ("claims", "no array of strings", "`null` among strings"),
     ("claims", "bound to a key", "bound to a key"),
+    ("events", "", "with `events`"),
+    ("claims", "given twice", "with a member twice"),
     ("not_yet", "iat", "more than 60 seconds ahead"),
     ("malformed", "", "with a header extension"),
     ("no_token", "", "white space"),
 ];
 
 /// Why a file is refused here and not there.
-const EXPLAINED_FILES: &[(&str, &str)] =
-    &[("__dot__", "escaped name"), ("is a boolean", "in any of YAML's spellings")];
+const EXPLAINED_FILES: &[(&str, &str)] = &[
+    ("__dot__", "escaped name"),
+    ("loops over the claims themselves", "loops over `claims` itself"),
+    ("does not loop over a claim", "may be a claim as it is"),
+    ("second document", "a second document"),
+];
 
 struct Case {
     config: String,
