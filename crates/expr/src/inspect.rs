@@ -33,6 +33,8 @@ pub(crate) struct Facts {
     pub(crate) conjuncts: Vec<Conjunct>,
     pub(crate) reads: Vec<Vec<String>>,
     pub(crate) literals: Vec<String>,
+    pub(crate) selects: BTreeSet<(String, String)>,
+    pub(crate) ranges: BTreeSet<String>,
 }
 
 impl Facts {
@@ -41,6 +43,7 @@ impl Facts {
         let mut facts = Self { variables, ..Self::default() };
         facts.conjoin(expr);
         facts.walk(expr, &mut Vec::new());
+        facts.select(expr);
         facts.reads.sort();
         facts.reads.dedup();
         facts.literals.sort();
@@ -109,6 +112,23 @@ impl Facts {
         expr.kind.children().for_each(|child| self.walk(child, named));
     }
 
+    /// `name.field`, `has(name.field)`, `name.?field` wherever they stand, as the API server looks for them: no index, and
+    /// no regard to what a macro has named.
+    fn select(&mut self, expr: &Expr) {
+        if let Kind::Select(operand, field) | Kind::Has(operand, field) | Kind::SelectMaybe(operand, field) =
+            &expr.kind
+            && let Kind::Ident(name) = &operand.kind
+        {
+            self.selects.insert((name.clone(), field.clone()));
+        }
+        if let Kind::Loop(parts) = &expr.kind
+            && let Some(name) = ranged(&parts.range)
+        {
+            self.ranges.insert(name.to_owned());
+        }
+        expr.kind.children().for_each(|child| self.select(child));
+    }
+
     fn within<'e>(
         &mut self,
         names: impl Iterator<Item = &'e str>,
@@ -126,6 +146,15 @@ impl Facts {
         if !known {
             self.reads.push(owned(path));
         }
+    }
+}
+
+/// `name`, or `dyn(name)`.
+fn ranged(range: &Expr) -> Option<&str> {
+    match &range.kind {
+        Kind::Ident(name) => Some(name),
+        Kind::Call { name, receiver: None, args } if name == "dyn" => args.first().and_then(ranged),
+        _ => None,
     }
 }
 

@@ -171,6 +171,17 @@ impl Program {
         &self.facts.literals
     }
 
+    /// Whether `name.field` is selected somewhere, `has` and `.?` included and `name["field"]` not: how the API server tells
+    /// which claims an expression uses.
+    pub fn selects(&self, name: &str, field: &str) -> bool {
+        self.facts.selects.iter().any(|(root, below)| root == name && below == field)
+    }
+
+    /// Whether it loops over this variable as a whole.
+    pub fn loops_over(&self, name: &str) -> bool {
+        self.facts.ranges.contains(name)
+    }
+
     /// What must hold for it to be true: `path == "literal"` of its outermost `&&`.
     pub fn literal_conjuncts(&self) -> &[Conjunct] {
         &self.facts.conjuncts
@@ -201,7 +212,11 @@ impl Want {
             return Ok(());
         }
         let complaint = Complaint::new(at, format!("expected {}, this is {found}", self.name()));
-        Err(if *found == Type::Dyn { complaint.hint("write `… == true`") } else { complaint })
+        Err(if matches!(found, Type::Dyn | Type::Any) {
+            complaint.hint("write `… == true`")
+        } else {
+            complaint
+        })
     }
 
     /// The kind of a value that is not what is wanted.

@@ -38,7 +38,7 @@ impl Shape {
             (Self::A, _) => bind(&mut bound.a, arg),
             (Self::B, _) => bind(&mut bound.b, arg),
             // It says nothing of what is in it, and leaves that to the other arguments.
-            (Self::List(_) | Self::Map(..) | Self::Optional(_), Type::Dyn) => true,
+            (Self::List(_) | Self::Map(..) | Self::Optional(_), Type::Dyn | Type::Any) => true,
             (Self::List(item), Type::List(arg)) => item.fits(arg, bound),
             (Self::Map(key, value), Type::Map(k, v)) => key.fits(k, bound) && value.fits(v, bound),
             (Self::Optional(value), Type::Optional(arg)) => value.fits(arg, bound),

@@ -10,6 +10,8 @@ use crate::fault::Complaint;
 pub enum Type {
     /// Known only when run, such as a claim.
     Dyn,
+    /// As `dyn`, but not to be looped over: how the API server declares the claims, since its `any` is a protobuf message.
+    Any,
     /// `null`
     Null,
     /// `true` or `false`
@@ -139,6 +141,11 @@ impl Type {
         Self::map(Self::String, Self::Dyn)
     }
 
+    /// `map(string, any)`: what the claims are in the API server.
+    pub fn kubernetes_claims() -> Self {
+        Self::map(Self::String, Self::Any)
+    }
+
     /// `list(item)`
     pub fn list(item: Self) -> Self {
         Self::List(Arc::new(item))
@@ -163,7 +170,7 @@ impl Type {
     /// Whether a value of `other` may stand where this type is wanted. `dyn` fits either way: the run decides.
     pub(crate) fn takes(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Dyn, _) | (_, Self::Dyn) => true,
+            (Self::Dyn | Self::Any, _) | (_, Self::Dyn | Self::Any) => true,
             (Self::List(a), Self::List(b)) => a.takes(b),
             (Self::Optional(a), Self::Optional(b)) => a.takes(b),
             (Self::Map(a, c), Self::Map(b, d)) => a.takes(b) && c.takes(d),
@@ -189,6 +196,7 @@ impl Type {
     pub(crate) fn join(&self, other: &Self) -> Option<Self> {
         match (self, other) {
             (a, b) if a == b => Some(a.clone()),
+            (Self::Any, _) | (_, Self::Any) => Some(Self::Any),
             (Self::List(a), Self::List(b)) => a.join(b).map(Self::list),
             (Self::Optional(a), Self::Optional(b)) => a.join(b).map(Self::optional),
             (Self::Null, other) | (other, Self::Null) if other.is_nullable() => Some(other.clone()),
@@ -200,7 +208,7 @@ impl Type {
     /// The type of `operand.field`.
     pub(crate) fn field(&self, name: &str, at: usize) -> Result<Self, Complaint> {
         match self {
-            Self::Dyn => Ok(Self::Dyn),
+            Self::Dyn | Self::Any => Ok(Self::Dyn),
             // Whatever is asked of an optional is asked of its value.
             Self::Optional(value) => Ok(match value.field(name, at)? {
                 already @ Self::Optional(_) => already,
@@ -223,6 +231,7 @@ impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dyn => f.write_str("dyn"),
+            Self::Any => f.write_str("any"),
             Self::Null => f.write_str("null"),
             Self::Bool => f.write_str("bool"),
             Self::Int => f.write_str("int"),

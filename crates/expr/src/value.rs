@@ -52,6 +52,8 @@ pub enum List<'a> {
     Strings(&'a [String]),
     /// Built by the expression.
     Built(Arc<Vec<Value<'a>>>),
+    /// The strings that a function parted a text into; for Go a list of another type, which not everything takes.
+    Parts(Arc<Vec<Value<'a>>>),
 }
 
 /// A map, of the claims or built.
@@ -189,7 +191,7 @@ impl<'a> List<'a> {
         match self {
             Self::Json(items) => items.len(),
             Self::Strings(items) => items.len(),
-            Self::Built(items) => items.len(),
+            Self::Built(items) | Self::Parts(items) => items.len(),
         }
     }
 
@@ -203,7 +205,7 @@ impl<'a> List<'a> {
         match self {
             Self::Json(items) => items.get(at).map(Value::from),
             Self::Strings(items) => items.get(at).map(|text| Value::from(text.as_str())),
-            Self::Built(items) => items.get(at).cloned(),
+            Self::Built(items) | Self::Parts(items) => items.get(at).cloned(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use ambient::Secret;
 use http::HeaderMap;
-use http::header::{AUTHORIZATION, HeaderValue};
+use http::header::{AUTHORIZATION, CONNECTION, HeaderValue, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 
 use crate::refusal::Refusal;
 
@@ -20,7 +20,8 @@ impl Bearer {
         if second.is_some() {
             return Err(Refusal::TwoTokens);
         }
-        let line = first.and_then(|value| value.to_str().ok()).ok_or(Refusal::NoToken)?;
+        let Some(first) = first else { return subprotocol(headers) };
+        let line = first.to_str().map_err(|_| Refusal::NoToken)?;
         let mut words = line.trim().splitn(3, ' ');
         match (words.next(), words.next()) {
             (Some(scheme), Some(token)) if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() => {
@@ -41,6 +42,34 @@ impl Bearer {
         Some(value)
     }
 }
+
+/// The token that a browser hides among the subprotocols of a WebSocket, since it can send no other header there
+/// (kubernetes/kubernetes#47740): one, beside at least one real subprotocol. The guard takes it out again.
+fn subprotocol(headers: &HeaderMap) -> Result<Bearer, Refusal> {
+    let words = |name| {
+        let lines = headers.get_all(name).iter().filter_map(|line| line.to_str().ok());
+        lines.flat_map(|line| line.split(',')).map(str::trim)
+    };
+    let switches = words(CONNECTION).any(|word| word.eq_ignore_ascii_case("upgrade"))
+        && words(UPGRADE).any(|word| word.eq_ignore_ascii_case("websocket"));
+    if !switches {
+        return Err(Refusal::NoToken);
+    }
+    let mut tokens = words(SEC_WEBSOCKET_PROTOCOL).filter_map(|word| word.strip_prefix(SUBPROTOCOL));
+    let others = words(SEC_WEBSOCKET_PROTOCOL).any(|word| !word.is_empty() && !word.starts_with(SUBPROTOCOL));
+    match (tokens.next(), tokens.next(), others) {
+        (None, ..) => Err(Refusal::NoToken),
+        (Some(_), Some(_), _) => Err(Refusal::TwoTokens),
+        (Some(_), None, false) => Err(Refusal::Request("missing additional subprotocol")),
+        (Some(encoded), None, true) => {
+            let token = wire::b64::decode(encoded).and_then(|bytes| String::from_utf8(bytes).ok());
+            let token = token.filter(|token| !token.is_empty()).ok_or(Refusal::NoToken)?;
+            Ok(Bearer(Secret::from(token)))
+        }
+    }
+}
+
+const SUBPROTOCOL: &str = "base64url.bearer.authorization.k8s.io.";
 
 #[cfg(test)]
 mod tests {
@@ -71,6 +100,28 @@ mod tests {
     fn attack_28_a_second_authorization_header_is_never_chosen_from() {
         assert_eq!(read(&["Bearer abc", "Bearer abc"]), Err("two_tokens"));
         assert_eq!(read(&["Basic x", "Bearer abc"]), Err("two_tokens"));
+    }
+
+    #[test]
+    fn a_websocket_may_bring_its_token_among_its_subprotocols() {
+        let read = |upgrade: &str, protocols: &[&str]| {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONNECTION, "keep-alive, Upgrade".parse().unwrap());
+            headers.insert(UPGRADE, upgrade.parse().unwrap());
+            for protocol in protocols {
+                headers.append(SEC_WEBSOCKET_PROTOCOL, protocol.parse().unwrap());
+            }
+            Bearer::read(&headers).map(|bearer| bearer.token().to_owned()).map_err(|refusal| refusal.code())
+        };
+        let token = "base64url.bearer.authorization.k8s.io.YWJj";
+        assert_eq!(read("WebSocket", &[&format!("v4.channel.k8s.io, {token}")]).as_deref(), Ok("abc"));
+        assert_eq!(read("websocket", &[token, "v4.channel.k8s.io"]).as_deref(), Ok("abc"));
+        assert_eq!(read("websocket", &[token]), Err("request"));
+        assert_eq!(read("websocket", &[token, token, "v4.channel.k8s.io"]), Err("two_tokens"));
+        assert_eq!(read("SPDY/3.1", &[token, "v4.channel.k8s.io"]), Err("no_token"));
+        assert_eq!(read("websocket", &[&format!("{token}="), "a"]), Err("no_token"));
+        assert_eq!(read("websocket", &["base64url.bearer.authorization.k8s.io._w", "a"]), Err("no_token"));
+        assert_eq!(read("websocket", &["a"]), Err("no_token"));
     }
 
     #[test]

@@ -1,8 +1,7 @@
-//! Callers whose token was verified a moment ago: kubectl sends the same one with every request.
+//! What was found out of a token a moment ago: kubectl sends the same one with every request.
 //!
-//! An entry lives for at most ten seconds, as in the API server, and never past its token. Only good tokens are
-//! kept, under a digest, so that neither a flood of bad ones nor a memory dump gains anything. Two generations bound
-//! the size without any bookkeeping: when the young one is full or old, it becomes the old one, which is forgotten.
+//! An entry lives for at most ten seconds, as in the API server, and never past its token. Tokens are kept under a digest, and
+//! bad ones only where asking again would cost the API server something. Two generations bound the size without bookkeeping: when the young one is full or old, it becomes the old one, which is forgotten.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,46 +10,43 @@ use std::time::Duration;
 use ambient::{Clock, Time};
 use aws_lc_rs::digest;
 
-use crate::authenticate::Caller;
-
-pub(crate) struct Cache {
+pub(crate) struct Cache<V> {
     clock: Arc<dyn Clock>,
-    generations: Mutex<Generations>,
+    generations: Mutex<Generations<V>>,
 }
 
-#[derive(Default)]
-struct Generations {
-    young: HashMap<Key, Entry>,
-    old: HashMap<Key, Entry>,
+struct Generations<V> {
+    young: HashMap<Key, Entry<V>>,
+    old: HashMap<Key, Entry<V>>,
     born: Duration,
 }
 
-#[derive(Clone)]
-struct Entry {
-    caller: Arc<Caller>,
+struct Entry<V> {
+    value: Arc<V>,
     ends: Time,
     verified: Duration,
 }
 
 type Key = [u8; 32];
 
-impl Cache {
+impl<V> Cache<V> {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, generations: Mutex::default() }
+        let none = Generations { young: HashMap::new(), old: HashMap::new(), born: Duration::ZERO };
+        Self { clock, generations: Mutex::new(none) }
     }
 
-    /// Who brought this token, if that was found out less than [`KEEP`] ago and the token has not ended since.
-    pub(crate) fn find(&self, token: &str) -> Option<Arc<Caller>> {
+    /// What is known of this token, if that was found out less than [`KEEP`] ago and the token has not ended since.
+    pub(crate) fn find(&self, token: &str) -> Option<Arc<V>> {
         let key = key(token)?;
         let (now, monotonic) = (self.clock.now(), self.clock.monotonic());
         let generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = generations.young.get(&key).or_else(|| generations.old.get(&key))?;
         let fresh = now < entry.ends && monotonic.saturating_sub(entry.verified) < KEEP;
-        fresh.then(|| Arc::clone(&entry.caller))
+        fresh.then(|| Arc::clone(&entry.value))
     }
 
-    /// Remembers a caller whose token ends at `ends`.
-    pub(crate) fn keep(&self, token: &str, caller: &Arc<Caller>, ends: Time) {
+    /// Remembers what is known of a token that ends at `ends`.
+    pub(crate) fn keep(&self, token: &str, value: &Arc<V>, ends: Time) {
         let Some(key) = key(token) else { return };
         let verified = self.clock.monotonic();
         let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
@@ -58,7 +54,7 @@ impl Cache {
             generations.old = std::mem::take(&mut generations.young);
             generations.born = verified;
         }
-        generations.young.insert(key, Entry { caller: Arc::clone(caller), ends, verified });
+        generations.young.insert(key, Entry { value: Arc::clone(value), ends, verified });
     }
 }
 
@@ -79,6 +75,7 @@ mod tests {
     use ambient::BoxFuture;
 
     use super::*;
+    use crate::authenticate::{Caller, Way};
     use crate::identity::KubeUser;
 
     #[derive(Default)]
@@ -104,8 +101,11 @@ mod tests {
 
     fn caller(name: &str) -> Arc<Caller> {
         Arc::new(Caller {
-            user: KubeUser { name: name.into(), groups: Vec::new(), extra: Vec::new() },
+            user: KubeUser { name: name.into(), ..KubeUser::default() },
             token_id: None,
+            issuer: "test".into(),
+            way: Way::Token,
+            ends: Time::MAX,
         })
     }
 

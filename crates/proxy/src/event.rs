@@ -16,7 +16,7 @@ pub struct Event {
     pub path: String,
     /// Who connected.
     pub source: IpAddr,
-    /// The trust entry that callers are verified under.
+    /// Who says who the caller is; empty if nobody does.
     pub issuer: String,
     /// Whom the token names, once it is verified.
     pub user: Option<User>,
@@ -67,9 +67,12 @@ pub(crate) struct Beginning {
     method: String,
     path: String,
     source: IpAddr,
+    pub(crate) issuer: String,
     pub(crate) user: Option<User>,
     /// Set before the first byte goes to the API server.
     pub(crate) forwarded: bool,
+    /// Whether it went as the user by the proxy's right.
+    pub(crate) impersonated: bool,
 }
 
 impl Beginning {
@@ -79,13 +82,15 @@ impl Beginning {
             method: request.method().as_str().to_owned(),
             path: request.uri().path().to_owned(),
             source,
+            issuer: String::new(),
             user: None,
             forwarded: false,
+            impersonated: false,
         }
     }
 
-    pub(crate) fn end(self, issuer: &str, outcome: Outcome) -> Event {
-        let Self { at, method, path, source, user, forwarded: _ } = self;
-        Event { at, method, path, source, issuer: issuer.to_owned(), user, outcome }
+    pub(crate) fn end(self, outcome: Outcome) -> Event {
+        let Self { at, method, path, source, issuer, user, forwarded: _, impersonated: _ } = self;
+        Event { at, method, path, source, issuer, user, outcome }
     }
 }

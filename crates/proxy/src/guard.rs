@@ -30,12 +30,13 @@ use crate::refusal::Refusal;
 use crate::upgrade::Protocol;
 
 /// Refuses what no caller may send. Looks at nothing but the request's head.
-pub(crate) fn admit<B>(head: &Request<B>) -> Result<(), Refusal> {
-    admit_target(head.method(), head.uri(), head.version())?;
-    if head.headers().keys().any(is_impersonation) {
-        return Err(Refusal::Impersonation);
-    }
-    Ok(())
+pub(crate) fn admit_request<B>(head: &Request<B>) -> Result<(), Refusal> {
+    admit_target(head.method(), head.uri(), head.version())
+}
+
+/// Refuses whoever asks to be somebody else.
+pub(crate) fn refuse_impersonation(headers: &HeaderMap) -> Result<(), Refusal> {
+    if headers.keys().any(is_impersonation) { Err(Refusal::Impersonation) } else { Ok(()) }
 }
 
 /// Takes out of a request's headers all that is for us or for nobody. What is left may go to the API server.
@@ -59,26 +60,36 @@ pub(crate) fn strip_response(headers: &mut HeaderMap) {
     strip_hop_by_hop(headers);
 }
 
+/// `system:` names that tokens may carry all the same.
+#[derive(Debug, Clone, Default)]
+pub struct Reserved {
+    /// User names.
+    pub users: Vec<String>,
+    /// Groups.
+    pub groups: Vec<String>,
+}
+
 /// Refuses Kubernetes' own names and names that would arrive as other ones; `system:authenticated` is left out, since the
-/// API server adds it by itself.
-pub(crate) fn admit_user(user: &KubeUser, allowed_groups: &[String]) -> Result<KubeUser, Refusal> {
+/// API server adds it by itself, and so is a group without a name, which no header can say.
+pub(crate) fn admit_user(user: &KubeUser, allowed: &Reserved) -> Result<KubeUser, Refusal> {
     if user.name.is_empty() {
         return Err(Refusal::NoName);
     }
-    if user.name.starts_with(RESERVED) {
+    if user.name.starts_with(RESERVED) && !allowed.users.contains(&user.name) {
         return Err(Refusal::Reserved(user.name.clone()));
     }
     let mut groups = Vec::with_capacity(user.groups.len());
-    for group in user.groups.iter().filter(|group| *group != AUTHENTICATED) {
-        if group.starts_with(RESERVED) && !allowed_groups.contains(group) {
+    for group in user.groups.iter().filter(|group| *group != AUTHENTICATED && !group.is_empty()) {
+        if group.starts_with(RESERVED) && !allowed.groups.contains(group) {
             return Err(Refusal::Reserved(group.clone()));
         }
         groups.push(group.clone());
     }
-    if !is_headable(&user.name) || !groups.iter().all(|group| is_headable(group)) {
+    let extras = user.extra.iter().flat_map(|(_, values)| values);
+    if ![&user.name, &user.uid].into_iter().chain(&groups).chain(extras).all(|text| is_headable(text)) {
         return Err(Refusal::Unheadable);
     }
-    Ok(KubeUser { name: user.name.clone(), groups, extra: user.extra.clone() })
+    Ok(KubeUser { groups, ..user.clone() })
 }
 
 /// Whether a header carries the text as it is: nothing that is trimmed, nothing that ends a line.
@@ -160,7 +171,7 @@ fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join(","))
 }
 
-fn is_impersonation(name: &HeaderName) -> bool {
+pub(crate) fn is_impersonation(name: &HeaderName) -> bool {
     let folded = folded(name);
     folded == "impersonate" || folded.starts_with("impersonate-")
 }
@@ -236,10 +247,12 @@ mod tests {
             "Impersonate",
             "Impersonate-Anything",
         ] {
-            let refused = admit(&head("GET", "/api", &[(name, "admin")])).unwrap_err();
+            let refused =
+                refuse_impersonation(head("GET", "/api", &[(name, "admin")]).headers()).unwrap_err();
             assert_eq!(refused.code(), "impersonation", "{name}");
         }
-        assert!(admit(&head("GET", "/api", &[("X-Impersonated", "a"), ("Impersonator", "b")])).is_ok());
+        let fine = head("GET", "/api", &[("X-Impersonated", "a"), ("Impersonator", "b")]);
+        assert!(refuse_impersonation(fine.headers()).is_ok());
     }
 
     #[test]
@@ -294,10 +307,14 @@ mod tests {
             ("GET", "/api/.%2e", "request"),
             ("GET", "/./api", "request"),
         ] {
-            assert_eq!(admit(&head(method, target, &[])).unwrap_err().code(), code, "{method} {target}");
+            assert_eq!(
+                admit_request(&head(method, target, &[])).unwrap_err().code(),
+                code,
+                "{method} {target}"
+            );
         }
         for target in ["/", "/api/v1/pods?watch=1", "/api/v1/namespaces/a.b/pods/..c", "/a//b"] {
-            assert!(admit(&head("GET", target, &[])).is_ok(), "{target}");
+            assert!(admit_request(&head("GET", target, &[])).is_ok(), "{target}");
         }
     }
 
@@ -322,14 +339,15 @@ mod tests {
         KubeUser {
             name: name.into(),
             groups: groups.iter().map(|&group| group.into()).collect(),
-            extra: Vec::new(),
+            ..KubeUser::default()
         }
     }
 
     #[test]
     fn attack_28_kubernetes_own_names_are_not_taken_from_tokens() {
         let judge = |name, groups| {
-            admit_user(&user(name, groups), &["system:nodes".into()])
+            let allowed = Reserved { users: vec!["system:own".into()], groups: vec!["system:nodes".into()] };
+            admit_user(&user(name, groups), &allowed)
                 .map(|user| user.groups)
                 .map_err(|refusal| refusal.code())
         };
@@ -338,6 +356,8 @@ mod tests {
         assert_eq!(judge("jane", &["a", "system:masters"]), Err("reserved_name"));
         assert_eq!(judge("jane", &["system:unauthenticated"]), Err("reserved_name"));
         assert_eq!(judge("jane", &["system:nodes:x"]), Err("reserved_name"));
+        assert_eq!(judge("system:own", &["", "a"]), Ok(vec!["a".into()]));
+        assert_eq!(judge("system:owner", &[]), Err("reserved_name"));
         assert_eq!(judge("system:admin", &[]), Err("reserved_name"));
         assert_eq!(judge("system:nodes", &[]), Err("reserved_name"));
         assert_eq!(judge("", &[]), Err("no_name"));
@@ -355,9 +375,13 @@ mod tests {
             "\u{a0}a",
             "a\0",
         ] {
-            assert!(admit_user(&user("jane", &[odd]), &[]).is_err(), "{odd:?}");
-            assert!(admit_user(&user(odd, &[]), &[]).is_err(), "{odd:?}");
+            let admit = |user| admit_user(&user, &Reserved::default());
+            assert!(admit(user("jane", &[odd])).is_err(), "{odd:?}");
+            assert!(admit(user(odd, &[])).is_err(), "{odd:?}");
+            assert!(admit(KubeUser { uid: odd.into(), ..user("jane", &[]) }).is_err(), "{odd:?}");
+            let extra = vec![("k".into(), vec![odd.into()])];
+            assert!(admit(KubeUser { extra, ..user("jane", &[]) }).is_err(), "{odd:?}");
         }
-        assert!(admit_user(&user("Jäne Döe", &["größe", ""]), &[]).is_ok());
+        assert!(admit_user(&user("Jäne Döe", &["größe", ""]), &Reserved::default()).is_ok());
     }
 }

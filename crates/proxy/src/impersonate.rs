@@ -1,5 +1,6 @@
 //! Step 3, impersonate: as whom a request goes on. From here there are two ways and no third.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
@@ -15,8 +16,8 @@ use crate::refusal::Refusal;
 pub(crate) enum Passage {
     /// With the proxy's credential, as this user.
     Impersonate(KubeUser),
-    /// With the caller's own token and nothing of the proxy's.
-    AsIs(Bearer),
+    /// With the caller's own token, if there is one, and nothing of the proxy's.
+    AsIs(Option<Bearer>),
 }
 
 /// What the operator adds to every impersonated user.
@@ -29,10 +30,44 @@ pub struct Extras {
 }
 
 impl Extras {
+    /// The keys of the fields that are added.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        let client_ip = self.client_ip.then_some(CLIENT_IP);
+        self.fixed.iter().map(|(key, _)| key.as_str()).chain(client_ip)
+    }
+
     pub(crate) fn add_to(&self, user: &mut KubeUser, peer: IpAddr) {
         user.extra.extend(self.fixed.iter().cloned());
         if self.client_ip {
-            user.extra.push(("remote-client-ip".into(), vec![peer.to_string()]));
+            user.extra.push((CLIENT_IP.into(), vec![peer.to_string()]));
+        }
+    }
+}
+
+/// What the proxy's own account may impersonate besides users and groups. A header that it may not send would have the whole
+/// request refused, so what is not here is left out.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Rights {
+    /// UIDs.
+    pub uid: bool,
+    /// Extra fields of any key.
+    pub every_extra: bool,
+    /// Extra fields of these keys.
+    pub extras: BTreeSet<String>,
+}
+
+impl Rights {
+    /// What is known before anybody was asked: the operator's own fields were asked for, so they are sent.
+    pub fn of_configured(extras: &Extras) -> Self {
+        Self { extras: extras.keys().map(str::to_owned).collect(), ..Self::default() }
+    }
+
+    pub(crate) fn narrow(&self, user: &mut KubeUser) {
+        if !self.uid {
+            user.uid.clear();
+        }
+        if !self.every_extra {
+            user.extra.retain(|(key, _)| self.extras.contains(key));
         }
     }
 }
@@ -40,6 +75,9 @@ impl Extras {
 /// Writes `user` into headers that hold nothing of the kind yet.
 pub(crate) fn write(user: &KubeUser, headers: &mut HeaderMap) -> Result<(), Refusal> {
     headers.insert(USER, value(&user.name)?);
+    if !user.uid.is_empty() {
+        headers.insert(UID, value(&user.uid)?);
+    }
     for group in &user.groups {
         headers.append(GROUP, value(group)?);
     }
@@ -78,7 +116,11 @@ fn escaped(key: &str) -> String {
 }
 
 const USER: HeaderName = HeaderName::from_static("impersonate-user");
+const UID: HeaderName = HeaderName::from_static("impersonate-uid");
 const GROUP: HeaderName = HeaderName::from_static("impersonate-group");
+
+/// kube-oidc-proxy's name for the caller's address.
+const CLIENT_IP: &str = "remote-client-ip";
 
 /// RFC 9110 section 5.6.2.
 const TOKEN_PUNCTUATION: &[u8] = b"!#$&'*+-.^_`|~";
@@ -91,6 +133,7 @@ mod tests {
     fn a_user_is_written_as_client_go_writes_it() {
         let user = KubeUser {
             name: "oidc:jäne".into(),
+            uid: "u1".into(),
             groups: vec!["a".into(), "b, c".into()],
             extra: vec![("example.org/scope%".into(), vec!["x".into(), "y".into()])],
         };
@@ -101,6 +144,7 @@ mod tests {
             lines,
             [
                 ("impersonate-user", "oidc:jäne".as_bytes()),
+                ("impersonate-uid", b"u1"),
                 ("impersonate-group", b"a"),
                 ("impersonate-group", b"b, c"),
                 ("impersonate-extra-example.org%2fscope%25", b"x"),
@@ -111,14 +155,13 @@ mod tests {
 
     #[test]
     fn what_would_end_a_line_is_not_written() {
-        let user =
-            KubeUser { name: "a\r\nImpersonate-Group: b".into(), groups: Vec::new(), extra: Vec::new() };
+        let user = KubeUser { name: "a\r\nImpersonate-Group: b".into(), ..KubeUser::default() };
         assert!(write(&user, &mut HeaderMap::new()).is_err());
     }
 
     #[test]
     fn extras_are_added_only_when_configured() {
-        let mut user = KubeUser { name: "a".into(), groups: Vec::new(), extra: Vec::new() };
+        let mut user = KubeUser { name: "a".into(), ..KubeUser::default() };
         let peer = IpAddr::from([192, 0, 2, 7]);
         Extras::default().add_to(&mut user, peer);
         assert!(user.extra.is_empty());
@@ -126,6 +169,30 @@ mod tests {
         assert_eq!(
             user.extra,
             [("k".into(), vec!["v".into()]), ("remote-client-ip".to_owned(), vec!["192.0.2.7".into()])]
+        );
+    }
+
+    #[test]
+    fn what_the_account_may_not_send_is_left_out() {
+        let whole = KubeUser {
+            name: "a".into(),
+            uid: "7".into(),
+            groups: vec!["g".into()],
+            extra: vec![("k".into(), vec!["v".into()]), ("l".into(), vec!["w".into()])],
+        };
+        let narrowed = |rights: Rights| {
+            let mut user = whole.clone();
+            rights.narrow(&mut user);
+            (user.uid, user.extra.len(), user.groups.len())
+        };
+        assert_eq!(narrowed(Rights::default()), (String::new(), 0, 1));
+        assert_eq!(
+            narrowed(Rights { extras: ["l".into()].into(), ..Rights::default() }),
+            (String::new(), 1, 1)
+        );
+        assert_eq!(
+            narrowed(Rights { uid: true, every_extra: true, ..Rights::default() }),
+            ("7".into(), 2, 1)
         );
     }
 }

@@ -19,33 +19,46 @@ mod authenticate;
 mod bearer;
 mod body;
 mod cache;
+mod configuration;
 mod event;
 mod guard;
 mod identity;
 mod impersonate;
+mod issuers;
+mod on_behalf;
+mod passthrough;
 mod probe;
 mod refusal;
+mod rights;
 mod upgrade;
 mod upstream;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use ambient::{Clock, Observer, Tasks};
+use arc_swap::ArcSwap;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use outbound::Dial;
-use token::{ProxyCaller, Verifier};
+use token::RemoteKeys;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use body::Body;
+pub use configuration::{Anonymous, Configuration, kubernetes_algs};
 pub use event::{Event, Outcome, User};
-pub use identity::{KubeUser, Mapping, Prefixes};
-pub use impersonate::Extras;
+pub use guard::Reserved;
+pub use identity::{KubeUser, Mapping, Named, Prefixes, Rule};
+pub use impersonate::{Extras, Rights};
+pub use issuers::{BadIssuer, IssuerSpec, Issuers, Means};
+pub use on_behalf::OnBehalf;
+pub use passthrough::Passthrough;
 pub use probe::Probe;
+pub use rights::keep_rights;
 pub use upstream::{BadTarget, Credential, Target};
 
-use authenticate::{Authenticate, Caller};
+use authenticate::{Authenticate, Caller, Way};
 use bearer::Bearer;
 use event::Beginning;
 use impersonate::Passage;
@@ -55,8 +68,10 @@ use upstream::Upstream;
 /// The proxy. Shared by all connections.
 pub struct Proxy {
     authenticate: Authenticate,
-    allowed_groups: Vec<String>,
+    reserved: Reserved,
     mode: Mode,
+    rights: ArcSwap<Rights>,
+    on_behalf: Option<OnBehalf>,
     upstream: Upstream,
     free_tunnels: Arc<Semaphore>,
     world: World,
@@ -64,14 +79,16 @@ pub struct Proxy {
 
 /// Whose callers pass, and how.
 pub struct Settings {
-    /// Verifies callers' tokens.
-    pub verifier: Verifier<ProxyCaller>,
-    /// Makes users of them.
-    pub mapping: Mapping,
-    /// `system:` groups that a token may carry all the same.
-    pub allowed_groups: Vec<String>,
+    /// Whose tokens are accepted, and how they become users.
+    pub issuers: Issuers,
+    /// `system:` names that a token may carry all the same.
+    pub reserved: Reserved,
     /// As whom requests go on.
     pub mode: Mode,
+    /// Passes tokens on that the API server itself knows.
+    pub passthrough: Option<Passthrough>,
+    /// Lets callers impersonate whom they may by the API server's word; without, nobody may.
+    pub on_behalf: Option<OnBehalf>,
     /// Upgraded connections at once. They are not among those that the listener counts.
     pub most_tunnels: usize,
 }
@@ -103,15 +120,55 @@ impl Proxy {
     /// # Errors
     /// [`BadTarget`]: the API server's URL, CA or the proxy's certificate cannot be used.
     pub fn new(settings: Settings, target: Target, world: World) -> Result<Self, BadTarget> {
-        let Settings { verifier, mapping, allowed_groups, mode, most_tunnels } = settings;
+        let Settings { issuers, reserved, mode, passthrough, on_behalf, most_tunnels } = settings;
+        let rights = match &mode {
+            Mode::Impersonate(extras) => Rights::of_configured(extras),
+            Mode::AsIs => Rights::default(),
+        };
         Ok(Self {
-            authenticate: Authenticate::new(verifier, mapping, Arc::clone(&world.clock)),
-            allowed_groups,
+            authenticate: Authenticate::new(issuers, passthrough, Arc::clone(&world.clock)),
+            reserved,
             mode,
+            rights: ArcSwap::from_pointee(rights),
+            on_behalf,
             upstream: Upstream::new(target, &world.dial)?,
             free_tunnels: Arc::new(Semaphore::new(most_tunnels.min(Semaphore::MAX_PERMITS))),
             world,
         })
+    }
+
+    /// Replaces the issuers and who needs none, from the next request on. An issuer that is the same keeps its keys.
+    ///
+    /// # Errors
+    /// [`BadIssuer`]: nothing has changed.
+    pub fn replace_issuers(
+        &self,
+        specs: Vec<IssuerSpec>,
+        anonymous: Anonymous,
+        means: &Means,
+    ) -> Result<(), BadIssuer> {
+        self.authenticate.replace(|before| Issuers::new(specs, anonymous, means, Some(before)))
+    }
+
+    /// Says what the proxy's own account may impersonate.
+    pub fn set_rights(&self, rights: Rights) {
+        self.rights.store(Arc::new(rights));
+    }
+
+    /// The keys of all extra fields that a user may come to have.
+    fn extra_keys(&self) -> BTreeSet<String> {
+        let Mode::Impersonate(extras) = &self.mode else { return BTreeSet::new() };
+        let mut keys = self.authenticate.with_issuers(Issuers::extra_keys);
+        keys.extend(extras.keys().map(str::to_owned));
+        if self.on_behalf.is_some() {
+            keys.extend(on_behalf::ORIGINAL.map(str::to_owned));
+        }
+        keys
+    }
+
+    /// Each issuer's name and keys, in a steady order.
+    pub fn issuer_keys(&self) -> Vec<(Arc<str>, Arc<RemoteKeys>)> {
+        self.authenticate.with_issuers(Issuers::keys)
     }
 
     /// Answers one request of a client at `peer`.
@@ -135,15 +192,23 @@ impl Proxy {
         if !self.world.observer.listens() {
             return Err(Refusal::Unheard);
         }
-        let (caller, bearer) = self.authenticate.caller(request.headers()).await?;
+        let (caller, bearer) = self.authenticate.caller(request.headers(), request.uri().path()).await?;
         beginning.user = Some(caller.told());
+        beginning.issuer = caller.issuer.to_string();
 
-        guard::admit(&request)?;
-        let user = guard::admit_user(&caller.user, &self.allowed_groups)?;
+        guard::admit_request(&request)?;
+        let user = match caller.way {
+            Way::Token => guard::admit_user(&caller.user, &self.reserved)?,
+            Way::Anonymous | Way::Review => caller.user.clone(),
+        };
+        let user = match (&self.on_behalf, caller.way) {
+            (Some(on_behalf), Way::Token) => on_behalf.user(user, request.headers_mut()).await?,
+            _ => guard::refuse_impersonation(request.headers()).map(|()| user)?,
+        };
         let version = request.version();
         let asked = guard::strip_request(request.headers_mut(), version)?;
 
-        let passage = self.passage(user, bearer, peer);
+        let passage = self.passage(user, caller.way, bearer, peer);
 
         let client = match asked {
             Some(protocol) => Some((protocol, self.free_tunnel()?, hyper::upgrade::on(&mut request))),
@@ -152,6 +217,7 @@ impl Proxy {
         // What this side's HTTP stack noted about the request means nothing to the other's.
         request.extensions_mut().clear();
         beginning.forwarded = true;
+        beginning.impersonated = matches!(passage, Passage::Impersonate(_));
         let answer = self.upstream.send(request, &passage, peer, asked).await?;
         match (client, answer.status()) {
             (Some((protocol, place, client)), StatusCode::SWITCHING_PROTOCOLS) => {
@@ -168,13 +234,14 @@ impl Proxy {
         Arc::clone(&self.free_tunnels).try_acquire_owned().map_err(|_| Refusal::Tunnels)
     }
 
-    fn passage(&self, mut user: KubeUser, bearer: Bearer, peer: IpAddr) -> Passage {
+    fn passage(&self, mut user: KubeUser, way: Way, bearer: Option<Bearer>, peer: IpAddr) -> Passage {
         match &self.mode {
-            Mode::Impersonate(extras) => {
+            Mode::Impersonate(extras) if way != Way::Review => {
                 extras.add_to(&mut user, peer);
+                self.rights.load().narrow(&mut user);
                 Passage::Impersonate(user)
             }
-            Mode::AsIs => Passage::AsIs(bearer),
+            Mode::Impersonate(_) | Mode::AsIs => Passage::AsIs(bearer),
         }
     }
 }
@@ -190,7 +257,7 @@ impl Heard<'_> {
     fn close(mut self, end: Result<Response<Body>, Refusal>) -> Response<Body> {
         let (response, outcome) = match end {
             Ok(response) => {
-                let impersonated = matches!(self.proxy.mode, Mode::Impersonate(_));
+                let impersonated = self.beginning.as_ref().is_some_and(|beginning| beginning.impersonated);
                 let outcome = Outcome::Passed { status: response.status(), impersonated };
                 (response, outcome)
             }
@@ -206,7 +273,7 @@ impl Heard<'_> {
     fn tell(&mut self, outcome: impl FnOnce(&Beginning) -> Outcome) {
         if let Some(beginning) = self.beginning.take() {
             let outcome = outcome(&beginning);
-            self.proxy.world.observer.observe(&beginning.end(self.proxy.authenticate.trust(), outcome));
+            self.proxy.world.observer.observe(&beginning.end(outcome));
         }
     }
 }

@@ -22,6 +22,9 @@ pub(crate) enum Refusal {
     /// The token does not pass.
     #[error(transparent)]
     Token(#[from] Rejected),
+    /// No issuer's token, and the API server cannot say whether it is one of its own.
+    #[error("the token is of no issuer that is known, and it cannot be reviewed")]
+    Review(String),
     /// The token is good and does not say who its bearer is in the way that is configured.
     #[error("oidc: {0}")]
     Claims(String),
@@ -37,6 +40,12 @@ pub(crate) enum Refusal {
     /// The client asked to be somebody else.
     #[error("Impersonation requests are disabled when using kube-oidc-proxy")]
     Impersonation,
+    /// The caller may not be who it asked to be.
+    #[error("{0}")]
+    MayNotImpersonate(String),
+    /// Nobody can say whether the caller may be who it asked to be.
+    #[error("it cannot be found out whether this impersonation is allowed")]
+    Unreviewed(String),
     /// A method that no API server has.
     #[error("the method is not allowed")]
     Method,
@@ -73,6 +82,9 @@ impl Refusal {
             Self::NoToken => "no_token",
             Self::TwoTokens => "two_tokens",
             Self::Token(rejected) => rejected.code(),
+            Self::Review(_) => "review",
+            Self::MayNotImpersonate(_) => "may_not_impersonate",
+            Self::Unreviewed(_) => "unreviewed",
             Self::Claims(_) => "claims",
             Self::NoName => "no_name",
             Self::Reserved(_) => "reserved_name",
@@ -94,7 +106,11 @@ impl Refusal {
     pub(crate) fn detail(&self) -> String {
         match self {
             Self::Reserved(name) => format!("{self}: {name:?}"),
-            Self::NoCredential(why) | Self::Unreachable(why) | Self::Late(why) => format!("{self}: {why}"),
+            Self::NoCredential(why)
+            | Self::Unreachable(why)
+            | Self::Late(why)
+            | Self::Review(why)
+            | Self::Unreviewed(why) => format!("{self}: {why}"),
             other => other.to_string(),
         }
     }
@@ -127,12 +143,14 @@ impl Refusal {
 
     const fn meaning(&self) -> (StatusCode, Reason) {
         match self {
-            Self::NoToken | Self::TwoTokens | Self::Token(_) | Self::Claims(_) => {
+            Self::NoToken | Self::TwoTokens | Self::Token(_) | Self::Claims(_) | Self::Review(_) => {
                 (StatusCode::UNAUTHORIZED, Reason::Unauthorized)
             }
-            Self::NoName | Self::Reserved(_) | Self::Unheadable | Self::Impersonation => {
-                (StatusCode::FORBIDDEN, Reason::Forbidden)
-            }
+            Self::NoName
+            | Self::Reserved(_)
+            | Self::Unheadable
+            | Self::Impersonation
+            | Self::MayNotImpersonate(_) => (StatusCode::FORBIDDEN, Reason::Forbidden),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, Reason::MethodNotAllowed),
             Self::Request(_) => (StatusCode::BAD_REQUEST, Reason::BadRequest),
             Self::NoCredential(_) => (StatusCode::INTERNAL_SERVER_ERROR, Reason::InternalError),
@@ -140,7 +158,9 @@ impl Refusal {
                 (StatusCode::BAD_GATEWAY, Reason::ServiceUnavailable)
             }
             Self::Late(_) => (StatusCode::GATEWAY_TIMEOUT, Reason::Timeout),
-            Self::Tunnels | Self::Unheard => (StatusCode::SERVICE_UNAVAILABLE, Reason::ServiceUnavailable),
+            Self::Tunnels | Self::Unheard | Self::Unreviewed(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, Reason::ServiceUnavailable)
+            }
         }
     }
 }

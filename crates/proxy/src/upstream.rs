@@ -12,13 +12,17 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cluster::Reviews;
 use http::header::{CONNECTION, HeaderName, HeaderValue, UPGRADE};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use outbound::{BadTrust, Connector, Dial, DialError, Identity, Protocols, Reach, Roots, TokenFile, Trust};
+use outbound::{
+    BadTrust, Client, Connector, Dial, DialError, Identity, Options, Protocols, Reach, Roots, TokenFile,
+    Trust,
+};
 use url::Url;
 
 use crate::bearer::Bearer;
@@ -47,6 +51,25 @@ pub enum Credential {
     Token(ambient::Secret<String>),
     /// A client certificate.
     Certificate(Identity),
+}
+
+impl Target {
+    /// Asks the API server for reviews, with the proxy's own credential.
+    ///
+    /// # Errors
+    /// [`BadTrust`]: the CA or the proxy's certificate cannot be used.
+    pub fn reviews(&self, dial: &Dial) -> Result<Reviews, BadTrust> {
+        let (bearer, identity) = match &self.credential {
+            Credential::TokenFile(file) => (Some(outbound::Bearer::File(Arc::clone(file))), None),
+            Credential::Token(token) => (Some(outbound::Bearer::Fixed(token.clone())), None),
+            Credential::Certificate(identity) => (None, Some(identity.clone())),
+        };
+        let credential =
+            outbound::Credential { origin: self.server.clone(), bearer, headers: HeaderMap::new() };
+        let trust = Trust { roots: self.roots.clone(), identity, skip_verify: false };
+        let options = Options { trust, credential: Some(credential), ..Options::default() };
+        Ok(Reviews::new(Client::new(dial, options)?, self.server.clone()))
+    }
 }
 
 /// The target cannot be used; the operator's fault.
@@ -127,7 +150,7 @@ impl Upstream {
                 }
                 Ok(answer)
             }
-            Passage::AsIs(bearer) => self.theirs.send(Outgoing::theirs(request, bearer)?).await,
+            Passage::AsIs(bearer) => self.theirs.send(Outgoing::theirs(request, bearer.as_ref())?).await,
         }
     }
 
@@ -179,8 +202,10 @@ impl Outgoing<Ours> {
 }
 
 impl Outgoing<Theirs> {
-    fn theirs(mut request: Request<Incoming>, bearer: &Bearer) -> Result<Self, Refusal> {
-        impersonate::authorize(bearer.token(), request.headers_mut())?;
+    fn theirs(mut request: Request<Incoming>, bearer: Option<&Bearer>) -> Result<Self, Refusal> {
+        if let Some(bearer) = bearer {
+            impersonate::authorize(bearer.token(), request.headers_mut())?;
+        }
         Ok(Self { request, kind: PhantomData })
     }
 }

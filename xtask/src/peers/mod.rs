@@ -58,13 +58,16 @@ pub(crate) fn install() -> Result<Places> {
         packages.extend(kubernetes::BUILT_WITH);
     }
     apt::install(&cache, &packages)?;
-    let (kube_apiserver, kubectl, node_modules, cel) = thread::scope(|scope| {
+    let (kube_apiserver, kubectl, node_modules, cel, authn) = thread::scope(|scope| {
         let long = scope.spawn(|| kubernetes::build(&cache));
-        let short = (python::install(&cache), node::install(&cache), go::build(&cache));
+        let go = go::cel(&cache).and_then(|cel| Ok((cel, go::authn(&cache)?)));
+        let short = (python::install(&cache), node::install(&cache), go);
         let long = long.join().map_err(|_| anyhow!("the build of kube-apiserver panicked")).flatten();
-        Ok::<_, anyhow::Error>((long?, short.0?, short.1?, short.2?))
+        let (cel, authn) = short.2?;
+        Ok::<_, anyhow::Error>((long?, short.0?, short.1?, cel, authn))
     })?;
     let mut places = BTreeMap::from([
+        ("OBOL_PEER_AUTHN", authn),
         ("OBOL_PEER_CEL", cel),
         ("OBOL_PEER_KUBE_APISERVER", kube_apiserver),
         ("OBOL_PEER_KUBECTL", kubectl),

@@ -94,6 +94,10 @@ fn items(form: Form, ranged: &Type, at: usize) -> Result<(Type, Type), Complaint
         Type::Map(key, value) if !over_optional && form != Form::SortBy => {
             Ok((key.as_ref().clone(), value.as_ref().clone()))
         }
+        Type::Any => {
+            let complaint = Complaint::new(at, "the API server does not loop over a claim as it is");
+            Err(complaint.hint("write dyn(claims.…)"))
+        }
         other if over_optional => Err(Complaint::new(at, format!("expected an optional, this is {other}"))),
         other => {
             let wanted = if form == Form::SortBy { "a list" } else { "a list or a map" };
@@ -115,12 +119,12 @@ fn result(form: Form, item: &Type, key: Type, made: &Type, body: &Node) -> Resul
         Form::TransformMap => Ok(Type::map(key, made.clone())),
         Form::TransformMapEntry => match made {
             Type::Map(key, _) if is_key(key) => Ok(made.clone()),
-            Type::Dyn => Ok(Type::map(Type::Dyn, Type::Dyn)),
+            Type::Dyn | Type::Any => Ok(Type::map(Type::Dyn, Type::Dyn)),
             _ => wrong("a map"),
         },
         Form::OptMap => Ok(Type::optional(made.clone())),
         Form::OptFlatMap => match made {
-            Type::Optional(_) | Type::Dyn => Ok(made.clone()),
+            Type::Optional(_) | Type::Dyn | Type::Any => Ok(made.clone()),
             _ => wrong("an optional"),
         },
     }
@@ -130,6 +134,7 @@ const fn is_sortable(found: &Type) -> bool {
     matches!(
         found,
         Type::Dyn
+            | Type::Any
             | Type::Bool
             | Type::Int
             | Type::Uint

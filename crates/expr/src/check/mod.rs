@@ -210,7 +210,7 @@ impl<'e> Checker<'e> {
                 let (node, found) = self.check(inner)?;
                 let found = match found {
                     Type::Optional(value) => value.as_ref().clone(),
-                    Type::Dyn => Type::Dyn,
+                    Type::Dyn | Type::Any => Type::Dyn,
                     other => {
                         let message = format!("`?` needs an optional, this is {other}");
                         return Err(Complaint::new(expr.at, message).hint("write optional.of(…) or a.?b"));
@@ -251,7 +251,7 @@ fn type_of(literal: &Literal) -> Type {
 }
 
 const fn is_key(found: &Type) -> bool {
-    matches!(found, Type::String | Type::Int | Type::Uint | Type::Bool | Type::Dyn)
+    matches!(found, Type::String | Type::Int | Type::Uint | Type::Bool | Type::Dyn | Type::Any)
 }
 
 const TYPE_NAMES: [&str; 19] = [

@@ -90,6 +90,13 @@ pub(super) fn add<'a>(args: &[Value<'a>], budget: &mut Budget) -> Answer<'a> {
             budget.spend_bytes(a.len().saturating_add(b.len()))?;
             Ok(Value::from([a.as_ref(), b.as_ref()].concat()))
         }
+        // So does Go, and its list stays of the type that it was.
+        [Value::List(list), Value::List(none)] | [Value::List(none), Value::List(list)]
+            if none.is_empty() =>
+        {
+            budget.spend(list.len())?;
+            Ok(Value::List(list.clone()))
+        }
         [Value::List(a), Value::List(b)] => {
             budget.spend(a.len().saturating_add(b.len()))?;
             Ok(Value::from(a.iter().chain(b.iter()).collect::<Vec<_>>()))

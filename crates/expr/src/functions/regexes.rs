@@ -1,5 +1,7 @@
 //! Searching with regular expressions. What a search costs is the product of text and pattern, its worst case.
 
+use std::sync::Arc;
+
 use regex::Regex;
 
 use super::strings::part;
@@ -7,7 +9,7 @@ use super::{Answer, Body, Cost, Function, Overload, Search, Style, gives};
 use crate::budget::Budget;
 use crate::eval::{Problem, mismatch};
 use crate::shape::Shape::{Bool, Int, List, String};
-use crate::value::Value;
+use crate::value::{List as Items, Value};
 
 pub(super) const TABLE: &[Function] = &[
     searching("matches", Style::Either, &[gives(&[String, String], Bool)], matches),
@@ -57,7 +59,7 @@ fn find_all<'a>(pattern: &Regex, args: &[Value<'a>], budget: &mut Budget) -> Ans
         budget.spend(1)?;
         found.push(part(text, |text| text.get(range.clone()).unwrap_or_default()));
     }
-    Ok(Value::from(found))
+    Ok(Value::List(Items::Parts(Arc::new(found))))
 }
 
 fn pay(pattern: &Regex, text: &str, budget: &mut Budget) -> Result<(), Problem> {

@@ -1,12 +1,13 @@
 //! Strings, with the semantics of cel-go's `ext.Strings`: positions count code points, never bytes.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::{Answer, Cost, Function, Style, gives, row};
 use crate::budget::Budget;
 use crate::eval::{Problem, mismatch};
 use crate::shape::Shape::{Bool, Int, List, String};
-use crate::value::Value;
+use crate::value::{List as Items, Value};
 
 pub(super) const TABLE: &[Function] = &[
     row("contains", Style::Member, &[gives(&[String, String], Bool)], Cost::Reads, |args, _| {
@@ -167,7 +168,7 @@ fn split<'a>(args: &[Value<'a>], budget: &mut Budget) -> Answer<'a> {
         }
         at = end + separator.len();
     }
-    Ok(Value::from(parts))
+    Ok(Value::List(Items::Parts(Arc::new(parts))))
 }
 
 /// Where the first part of `rest` ends, if another follows.

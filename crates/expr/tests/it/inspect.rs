@@ -148,3 +148,53 @@ fn reads_are_the_variables_paths() {
         assert_eq!(reads.join(" "), want, "{source}");
     }
 }
+
+#[test]
+fn a_selected_field_is_known_however_it_is_selected() {
+    for (source, selected) in [
+        ("claims.email", true),
+        ("claims.email.x", true),
+        ("has(claims.email)", true),
+        ("claims.?email.orValue('')", true),
+        ("[1].all(x, claims.email == 'a')", true),
+        ("{'a': claims.email}", true),
+        ("claims.x.exists(claims, claims.email == 'a')", true),
+        ("claims['email']", false),
+        ("claims[?'email'].orValue('')", false),
+        ("claims.x.email", false),
+        ("user.email_verified", false),
+    ] {
+        let Ok(program) = Program::compile(source, &env(), Want::Any) else { continue };
+        assert_eq!(program.selects("claims", "email"), selected, "{source}");
+    }
+}
+
+#[test]
+fn a_loop_over_a_whole_variable_is_known() {
+    for (source, loops) in [
+        ("claims.map(k, k)", true),
+        ("dyn(claims).exists(k, k == 'a')", true),
+        ("[claims.exists(k, k == 'a')]", true),
+        ("claims.x.map(k, k)", false),
+        ("'a' in claims", false),
+        ("claims['a'] == 'b'", false),
+    ] {
+        let program = Program::compile(source, &env(), Want::Any).unwrap();
+        assert_eq!(program.loops_over("claims"), loops, "{source}");
+    }
+}
+
+#[test]
+fn the_api_servers_claims_are_not_looped_over_as_they_are() {
+    let env = Env::new().with("claims", Type::kubernetes_claims());
+    for (source, good) in [
+        ("claims.x.exists(i, i == 'a')", false),
+        ("claims['x'].map(i, i)", false),
+        ("(claims.y == 1 ? claims.x : []).map(i, i)", false),
+        ("dyn(claims.x).map(i, i)", true),
+        ("claims.x.y.map(i, i)", true),
+        ("claims.x == 'a' && claims.x.y[0] == 1 && 'a' in claims.x", true),
+    ] {
+        assert_eq!(Program::compile(source, &env, Want::Any).is_ok(), good, "{source}");
+    }
+}

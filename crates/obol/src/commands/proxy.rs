@@ -1,16 +1,20 @@
 //! `obol proxy`: OpenID Connect for a cluster whose API server cannot be configured. The flags are kube-oidc-proxy's.
 
 mod log;
+mod login;
+mod reload;
 mod serve;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ambient::Secret;
 use anyhow::ensure;
-use proxy::{Extras, Mapping, Mode, Prefixes};
-use token::{Alg, AlgSet};
+use proxy::{Extras, Mode};
 use url::Url;
+
+use login::Login;
 
 use crate::cli::Usage;
 use crate::door::Door;
@@ -29,39 +33,8 @@ use crate::door::Door;
   Beside a cluster:
     obol proxy --server https://10.0.0.1:6443 --certificate-authority ca.crt --token-file token …")]
 pub(crate) struct Args {
-    /// The issuer whose tokens are accepted, as it stands in them
-    #[arg(long, value_name = "URL")]
-    oidc_issuer_url: String,
-    /// The audience that tokens must be meant for
-    #[arg(long, value_name = "ID")]
-    oidc_client_id: String,
-    /// The CA of the issuer; the machine's roots if not given
-    #[arg(long, value_name = "FILE")]
-    oidc_ca_file: Option<PathBuf>,
-    /// The claim that holds the user name
-    #[arg(long, value_name = "CLAIM", default_value = "sub")]
-    oidc_username_claim: String,
-    /// Stands before every user name
-    #[arg(long, value_name = "PREFIX", default_value = "", hide_default_value = true)]
-    oidc_username_prefix: String,
-    /// How the username prefix is read: as it stands, or as kube-apiserver reads it (empty means <issuer>#, - means none)
-    #[arg(long, value_name = "RULES", value_enum, default_value_t = PrefixRules::Literal)]
-    oidc_prefix_rules: PrefixRules,
-    /// The claim that holds the groups: a string or an array of strings
-    #[arg(long, value_name = "CLAIM")]
-    oidc_groups_claim: Option<String>,
-    /// Stands before every group
-    #[arg(long, value_name = "PREFIX", default_value = "", hide_default_value = true)]
-    oidc_groups_prefix: String,
-    /// The signature algorithms that are accepted
-    #[arg(long, value_name = "ALGS", value_delimiter = ',', default_value = "RS256", value_parser = alg)]
-    oidc_signing_algs: Vec<Alg>,
-    /// A claim that tokens must have with exactly this string; may be repeated
-    #[arg(long, value_name = "CLAIM=VALUE", value_parser = pair)]
-    oidc_required_claim: Vec<(String, String)>,
-    /// `system:` groups that a token may carry all the same
-    #[arg(long, value_name = "GROUPS", value_delimiter = ',')]
-    allow_reserved_groups: Vec<String>,
+    #[command(flatten)]
+    login: Login,
 
     /// The address to listen on
     #[arg(long, value_name = "IP", default_value = "0.0.0.0")]
@@ -78,6 +51,9 @@ pub(crate) struct Args {
     /// The port of /ready and /live, over plain HTTP; 0 takes a free one and prints it
     #[arg(long, short = 'P', value_name = "PORT", default_value_t = 8080)]
     readiness_probe_port: u16,
+    /// Be ready only while every issuer's keys are known; otherwise those of one are enough
+    #[arg(long)]
+    readiness_require_all_issuers: bool,
 
     /// The API server; in a pod, its own if not given
     #[arg(long, short = 's', value_name = "URL")]
@@ -101,6 +77,18 @@ pub(crate) struct Args {
     /// Pass the caller's own token on instead of impersonating
     #[arg(long)]
     disable_impersonation: bool,
+    /// Pass tokens on that no issuer signed and the API server knows (TokenReview), service accounts' for example
+    #[arg(long)]
+    token_passthrough: bool,
+    /// Such tokens must be meant for one of these; for the API server if not given
+    #[arg(long, value_name = "AUDIENCES", value_delimiter = ',', requires = "token_passthrough")]
+    token_passthrough_audiences: Vec<String>,
+    /// Let callers impersonate whom they may by the API server's word (`kubectl --as`); refused otherwise
+    #[arg(long, conflicts_with = "disable_impersonation")]
+    allow_impersonation: bool,
+    /// All questions whether one request may impersonate are answered within this time, or it is refused
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration)]
+    subject_access_review_timeout: Duration,
     /// Extra fields of every impersonated user; a repeated key has more values
     #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',', value_parser = pair, conflicts_with = "disable_impersonation")]
     extra_user_headers: Vec<(String, String)>,
@@ -109,30 +97,14 @@ pub(crate) struct Args {
     extra_user_header_client_ip: bool,
 }
 
-/// How a prefix flag is read.
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum PrefixRules {
-    /// As it stands
-    Literal,
-    /// As kube-apiserver reads it
-    Apiserver,
-}
-
 impl Args {
     pub(crate) fn run(self, door: &Door) -> anyhow::Result<()> {
         self.check()?;
-        serve::run(&self, door)
+        serve::run(&std::sync::Arc::new(self), door)
     }
 
     fn check(&self) -> anyhow::Result<()> {
-        for prefix in [&self.oidc_username_prefix, &self.oidc_groups_prefix] {
-            ensure!(
-                !prefix.starts_with("system:"),
-                Usage(format!(
-                    "the prefix {prefix:?} would make Kubernetes' own names of a token's: choose another"
-                ))
-            );
-        }
+        self.login.check()?;
         ensure!(
             self.secure_port != self.readiness_probe_port || self.secure_port == 0,
             Usage(format!("unable to securely serve on port {} (used by readiness probe)", self.secure_port))
@@ -149,21 +121,6 @@ impl Args {
         Ok(())
     }
 
-    fn mapping(&self) -> Mapping {
-        let rules = match self.oidc_prefix_rules {
-            PrefixRules::Literal => Prefixes::Literal,
-            PrefixRules::Apiserver => Prefixes::ApiServer,
-        };
-        let claim = &self.oidc_username_claim;
-        Mapping {
-            username_claim: claim.clone(),
-            username_prefix: rules.read(&self.oidc_username_prefix, &self.oidc_issuer_url, claim),
-            groups_claim: self.oidc_groups_claim.clone().filter(|claim| !claim.is_empty()),
-            groups_prefix: self.oidc_groups_prefix.clone(),
-            required: self.oidc_required_claim.clone(),
-        }
-    }
-
     fn mode(&self) -> Mode {
         if self.disable_impersonation {
             return Mode::AsIs;
@@ -178,10 +135,6 @@ impl Args {
         Mode::Impersonate(Extras { fixed, client_ip: self.extra_user_header_client_ip })
     }
 
-    fn algs(&self) -> AlgSet {
-        self.oidc_signing_algs.iter().fold(AlgSet::NONE, |set, alg| set.with(*alg))
-    }
-
     const fn secure_address(&self) -> SocketAddr {
         SocketAddr::new(self.bind_address, self.secure_port)
     }
@@ -191,11 +144,12 @@ impl Args {
     }
 }
 
-/// The API server's nine; it knows no EdDSA.
-fn alg(text: &str) -> Result<Alg, String> {
-    Alg::parse(text)
-        .filter(|_| KUBERNETES_ALGS.contains(&text))
-        .ok_or_else(|| format!("unsupported signing alg; choose from {}", KUBERNETES_ALGS.join(", ")))
+fn duration(text: &str) -> Result<Duration, String> {
+    match config::parse_duration(text) {
+        Ok(span) if !span.is_zero() => Ok(span),
+        Ok(_) => Err("must be more than 0".into()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -204,9 +158,6 @@ fn pair(text: &str) -> Result<(String, String), String> {
         _ => Err(format!("{text} must be formatted as key=value")),
     }
 }
-
-const KUBERNETES_ALGS: [&str; 9] =
-    ["RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512"];
 
 #[cfg(test)]
 mod tests {
@@ -236,17 +187,11 @@ mod tests {
     #[test]
     fn what_cannot_be_is_a_usage_error() {
         for bad in [
-            &["--oidc-username-prefix=system:"][..],
-            &["--oidc-groups-prefix=system:x:"],
-            &["--secure-port=8080"],
+            &["--secure-port=8080"][..],
             &["--server=https://a.test"],
             &["--server=https://a.test", "--token=a", "--token-file=b"],
             &["--token-file=b"],
             &["--server=https://a.test", "--client-certificate=a"],
-            &["--oidc-required-claim=hd"],
-            &["--oidc-signing-algs=HS256"],
-            &["--oidc-signing-algs=none"],
-            &["--oidc-signing-algs=EdDSA"],
             &["--disable-impersonation", "--extra-user-headers=a=b"],
         ] {
             assert!(read(bad).is_err(), "{bad:?}");
@@ -263,18 +208,11 @@ mod tests {
     #[test]
     fn flags_become_settings() {
         let args = read(&[
-            "--oidc-required-claim=a=b,c=d",
-            "--oidc-prefix-rules=apiserver",
-            "--oidc-signing-algs=RS256,ES256",
             "--extra-user-headers=k1=foo,k2=bar,k1=bar",
             "--secure-port=0",
             "--readiness-probe-port=0",
         ])
         .unwrap();
-        let mapping = args.mapping();
-        assert_eq!(mapping.required, [("a".to_owned(), "b,c=d".to_owned())]);
-        assert_eq!(mapping.username_prefix, "https://issuer.test#");
-        assert_eq!(args.algs(), AlgSet::NONE.with(Alg::Rs256).with(Alg::Es256));
         let Mode::Impersonate(extras) = args.mode() else { panic!("it impersonates") };
         let expected = [("k1".into(), vec!["foo".into(), "bar".into()]), ("k2".into(), vec!["bar".into()])];
         assert_eq!(extras.fixed, expected);

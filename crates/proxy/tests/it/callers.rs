@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http_body_util::BodyExt as _;
-use proxy::{Extras, Mode, Outcome, Probe};
+use proxy::{Extras, Mode, Outcome, Probe, Reserved};
 use serde_json::{Value, json};
 use testkit::Line;
 
@@ -29,7 +29,7 @@ async fn a_caller_reaches_the_api_server_as_itself_by_the_proxys_right() {
     let event = front.events.all().pop().unwrap();
     let user = event.user.as_ref().unwrap();
     assert_eq!((user.name.as_str(), user.token_id.as_deref()), ("jane", Some("7")));
-    assert_eq!((event.path.as_str(), event.issuer.as_str()), ("/api/v1/pods", "test"));
+    assert_eq!((event.path.as_str(), event.issuer), ("/api/v1/pods", front.issuer.issuer()));
     assert!(matches!(event.outcome, Outcome::Passed { impersonated: true, .. }));
     assert!(!format!("{:?}", front.events.all()).contains(&token));
 }
@@ -75,7 +75,8 @@ async fn every_bad_token_is_a_401_that_tells_nothing() {
 
 #[tokio::test]
 async fn attack_28_a_name_that_a_token_may_not_give_is_a_403() {
-    let front = Plan { allowed_groups: vec!["system:special".into()], ..Plan::default() }.start().await;
+    let reserved = Reserved { users: Vec::new(), groups: vec!["system:special".into()] };
+    let front = Plan { reserved, ..Plan::default() }.start().await;
     for (claims, code) in [
         (json!({"groups": ["a"]}), "no_name"),
         (json!({"sub": "system:admin"}), "reserved_name"),
@@ -127,8 +128,12 @@ async fn a_caller_is_forgotten_when_its_token_ends() {
 #[tokio::test]
 async fn an_issuer_that_is_down_lets_nobody_in_and_recovers() {
     let front = Front::start().await;
-    let probe =
-        Probe::new(front.keys.clone(), Duration::from_hours(24), std::sync::Arc::new(front.clock.clone()));
+    let probe = Probe::new(
+        front.proxy.clone(),
+        Duration::from_hours(24),
+        false,
+        std::sync::Arc::new(front.clock.clone()),
+    );
     let ask = |path: &str| probe.answer(&http::Request::get(path).body(()).unwrap()).status().as_u16();
     front.issuer.set_line(Line::Refusing).await;
     front.get("/api", &front.jane(), &[]).await.failure(401, "Unauthorized");

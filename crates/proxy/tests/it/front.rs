@@ -4,16 +4,17 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use ambient::{Clock, Ignore, Observer, SystemClock, Tasks};
 use inbound::{Limits, Listener, Peer, Setting};
-use outbound::{Client, Dial, Options, Roots, Trust};
+use outbound::{Dial, Roots};
 use proxy::{
-    Credential, Event, Extras, MOST_TUNNELS, Mapping, Mode, Outcome, Proxy, Settings, Target, World,
+    Anonymous, Credential, Event, Extras, IssuerSpec, Issuers, MOST_TUNNELS, Mapping, Means, Mode, Named,
+    OnBehalf, Outcome, Passthrough, Proxy, Reserved, Settings, Target, World, kubernetes_algs,
 };
 use serde_json::{Value, json};
 use testkit::{FakeClock, Issuer, TestCa};
-use token::{Audience, Expect, Keys, Pace, RemoteKeys, Source, Verifier};
 use tokio::sync::Notify;
 use url::Url;
 
@@ -25,7 +26,9 @@ pub(crate) struct Front {
     pub(crate) issuer: Issuer,
     pub(crate) stub: Stub,
     pub(crate) clock: FakeClock,
-    pub(crate) keys: Arc<RemoteKeys>,
+    pub(crate) proxy: Arc<Proxy>,
+    pub(crate) means: Means,
+    pub(crate) target: Target,
     pub(crate) events: Arc<Heard>,
     tasks: Tasks,
 }
@@ -38,7 +41,10 @@ pub(crate) struct Plan {
     pub(crate) credential: Option<Credential>,
     pub(crate) mode: Mode,
     pub(crate) mapping: Mapping,
-    pub(crate) allowed_groups: Vec<String>,
+    pub(crate) anonymous: Anonymous,
+    pub(crate) reserved: Reserved,
+    pub(crate) passthrough: bool,
+    pub(crate) on_behalf: bool,
     pub(crate) clock: FakeClock,
     pub(crate) dial: Option<Dial>,
     pub(crate) most_tunnels: usize,
@@ -96,14 +102,11 @@ impl Default for Plan {
             server: None,
             credential: None,
             mode: Mode::Impersonate(Extras::default()),
-            mapping: Mapping {
-                username_claim: "sub".into(),
-                username_prefix: String::new(),
-                groups_claim: Some("groups".into()),
-                groups_prefix: String::new(),
-                required: Vec::new(),
-            },
-            allowed_groups: Vec::new(),
+            mapping: Mapping::of_claims(Named::claim("sub", ""), Some(Named::claim("groups", ""))),
+            anonymous: Anonymous::Nobody,
+            reserved: Reserved::default(),
+            passthrough: false,
+            on_behalf: false,
             clock: FakeClock::default(),
             dial: None,
             most_tunnels: MOST_TUNNELS,
@@ -143,29 +146,27 @@ impl Plan {
         let tasks = Tasks::default();
         let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
         let dial = Dial::new(Arc::new(SystemClock::default()));
-        let trust = Trust::only(Some(issuer.ca_pem().as_bytes().to_vec()));
-        let fetch = Client::new(&dial, Options { trust, ..Options::default() }).unwrap();
-        let keys = Arc::new(RemoteKeys::new(
-            Source::of_issuer(&issuer.issuer()).unwrap(),
-            Pace::default(),
-            Arc::new(fetch),
-            Arc::clone(&clock),
-            tasks.clone(),
-        ));
-        let expect = Expect::new(issuer.issuer(), Audience::only(CLIENT_ID));
-        let verifier = Verifier::new(token::Trust::new("test"), Keys::Remote(Arc::clone(&keys)), expect);
+        let means = Means { dial: dial.clone(), clock: Arc::clone(&clock), tasks: tasks.clone() };
+        let specs = vec![spec(&issuer, self.mapping)];
         let events = Arc::new(Heard::default());
-        let settings = Settings {
-            verifier,
-            mapping: self.mapping,
-            allowed_groups: self.allowed_groups,
-            mode: self.mode,
-            most_tunnels: self.most_tunnels,
-        };
         let target = Target {
             server: self.server.unwrap_or_else(|| stub.url()),
             roots: Roots::Only(self.ca.pem().as_bytes().to_vec()),
             credential: self.credential.unwrap_or_else(|| Credential::Token("the-proxys-own".into())),
+        };
+        let settings = Settings {
+            issuers: Issuers::new(specs, self.anonymous, &means, None).unwrap(),
+            reserved: self.reserved,
+            passthrough: self.passthrough.then(|| {
+                let audiences = vec!["api".to_owned()];
+                Passthrough::new(reviews(&target, &dial), audiences, Arc::clone(&clock))
+            }),
+            on_behalf: self.on_behalf.then(|| {
+                let system: Arc<dyn Clock> = Arc::new(SystemClock::default());
+                OnBehalf::new(reviews(&target, &dial), Duration::from_secs(5), system)
+            }),
+            mode: self.mode,
+            most_tunnels: self.most_tunnels,
         };
         let world = World {
             clock,
@@ -173,15 +174,32 @@ impl Plan {
             tunnels: tasks.clone(),
             observer: Arc::clone(&events) as Arc<dyn Observer<Event>>,
         };
-        let address = listen(Proxy::new(settings, target, world).unwrap(), &tasks).await;
-        Front { address, issuer, stub, clock: self.clock, keys, events, tasks }
+        let proxy = Arc::new(Proxy::new(settings, target.clone(), world).unwrap());
+        let address = listen(Arc::clone(&proxy), &tasks).await;
+        Front { address, issuer, stub, clock: self.clock, proxy, means, target, events, tasks }
     }
 }
 
-async fn listen(proxy: Proxy, tasks: &Tasks) -> SocketAddr {
+/// An issuer as a configuration has it.
+pub(crate) fn spec(issuer: &Issuer, mapping: Mapping) -> IssuerSpec {
+    IssuerSpec {
+        url: issuer.issuer().into(),
+        discovery: None,
+        ca_pem: Some(issuer.ca_pem().as_bytes().to_vec()),
+        identity: None,
+        audiences: vec![CLIENT_ID.into()],
+        algs: kubernetes_algs(),
+        mapping: Arc::new(mapping),
+    }
+}
+
+fn reviews(target: &Target, dial: &Dial) -> cluster::Reviews {
+    target.reviews(dial).unwrap()
+}
+
+async fn listen(proxy: Arc<Proxy>, tasks: &Tasks) -> SocketAddr {
     let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
     let address = listener.address().unwrap();
-    let proxy = Arc::new(proxy);
     let service = tower::service_fn(move |request: http::Request<hyper::body::Incoming>| {
         let proxy = Arc::clone(&proxy);
         async move {

@@ -3,6 +3,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "a test that cannot go on says so by panicking"
 )]
 #![expect(clippy::disallowed_methods, reason = "tests connect as strangers do")]
@@ -10,8 +11,11 @@
 mod audit;
 mod callers;
 mod client;
+mod configured;
 mod front;
 mod lanes;
+mod peer;
+mod reviews;
 mod smuggling;
 mod streams;
 mod stub;

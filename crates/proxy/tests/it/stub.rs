@@ -40,6 +40,8 @@ pub(crate) type Events = mpsc::UnboundedSender<&'static str>;
 struct Shared {
     raw: Option<String>,
     paths: Mutex<Vec<String>>,
+    reviews: Mutex<Vec<Value>>,
+    allowed: Mutex<Vec<&'static str>>,
     watch: Mutex<Option<mpsc::UnboundedReceiver<&'static str>>>,
     held: Mutex<Option<mpsc::UnboundedSender<()>>>,
     connections: AtomicUsize,
@@ -65,6 +67,16 @@ impl Stub {
     /// The paths that were asked for.
     pub(crate) fn paths(&self) -> Vec<String> {
         self.shared.paths.lock().unwrap().clone()
+    }
+
+    /// What was asked in reviews.
+    pub(crate) fn reviews(&self) -> Vec<Value> {
+        self.shared.reviews.lock().unwrap().clone()
+    }
+
+    /// What may be done: reviews whose attributes contain one of these.
+    pub(crate) fn allow(&self, patterns: &[&'static str]) {
+        *self.shared.allowed.lock().unwrap() = patterns.to_vec();
     }
 
     /// Arms `/watch`: it sends what is sent here, when it is sent.
@@ -151,7 +163,9 @@ async fn answer_raw(stream: &mut TlsStream<TcpStream>, raw: &str) {
 type Answer = Response<http_body_util::Either<String, Pushed>>;
 
 async fn answer(shared: &Shared, mut request: Request<Incoming>, number: usize, certified: bool) -> Answer {
-    shared.paths.lock().unwrap().push(request.uri().path().to_owned());
+    if !request.uri().path().starts_with("/apis/auth") {
+        shared.paths.lock().unwrap().push(request.uri().path().to_owned());
+    }
     match request.uri().path() {
         "/watch" => {
             let pushed = shared.watch.lock().unwrap().take().expect("the test armed the watch");
@@ -162,9 +176,28 @@ async fn answer(shared: &Shared, mut request: Request<Incoming>, number: usize, 
             std::future::pending().await
         }
         "/exec" => exec(shared, &mut request),
+        path if path.starts_with("/apis/auth") && path.contains("reviews") => review(shared, request).await,
         path if path.starts_with("/401") => whole(StatusCode::UNAUTHORIZED, "who are you?".into()),
         _ => echo(request, number, certified).await,
     }
+}
+
+/// Answers reviews: the token `sa-token` is a service account's; whatever names `allowed` may be done.
+async fn review(shared: &Shared, request: Request<Incoming>) -> Answer {
+    let body = request.into_body().collect().await.unwrap().to_bytes();
+    let asked: Value = serde_json::from_slice(&body).unwrap();
+    shared.reviews.lock().unwrap().push(asked["spec"].clone());
+    let status = if asked["kind"] == "TokenReview" {
+        let known = ["sa-token", "unaware"].iter().any(|token| asked["spec"]["token"] == *token);
+        let audiences = if asked["spec"]["token"] == "unaware" { json!([]) } else { json!(["api"]) };
+        json!({"authenticated": known, "audiences": audiences,
+            "user": {"username": "system:serviceaccount:a:b", "groups": ["system:serviceaccounts"]}})
+    } else {
+        let attributes = &asked["spec"]["resourceAttributes"];
+        let allowed = shared.allowed.lock().unwrap();
+        json!({"allowed": allowed.iter().any(|pattern| attributes.to_string().contains(pattern))})
+    };
+    whole(StatusCode::CREATED, json!({"kind": asked["kind"], "status": status}).to_string())
 }
 
 fn exec(shared: &Shared, request: &mut Request<Incoming>) -> Answer {

@@ -9,33 +9,35 @@ use std::time::Duration;
 
 use ambient::{Clock, Observer, Secret, SystemClock, Tasks};
 use anyhow::Context as _;
-use cluster::InCluster;
+use cluster::{InCluster, Reviews};
 use http::Request;
 use hyper::body::Incoming;
 use inbound::{Limits, Listener, PairFiles, Peer, ServerTls, Setting, Versions};
-use outbound::{Client, Dial, Identity, Options, Roots, TokenFile, Trust};
-use proxy::{Credential, Event, MOST_TUNNELS, Probe, Proxy, Settings, Target, World};
-use token::{Audience, Expect, Keys, Pace, RemoteKeys, Source, Verifier};
+use outbound::{Dial, Identity, Roots, TokenFile};
+use proxy::{
+    Credential, Event, Issuers, MOST_TUNNELS, Means, OnBehalf, Passthrough, Probe, Proxy, Settings, Target,
+    World, keep_rights,
+};
+use token::Pace;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::Args;
 use super::log::{Audit, Log};
+use super::login::Admitted;
+use super::{Args, reload};
 use crate::door::Door;
 
-pub(super) fn run(args: &Args, door: &Door) -> anyhow::Result<()> {
+pub(super) fn run(args: &Arc<Args>, door: &Door) -> anyhow::Result<()> {
     let colours = std::io::stderr().is_terminal();
     let _ = tracing_subscriber::fmt().with_ansi(colours).with_writer(std::io::stderr).try_init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.context("cannot start the runtime")?.block_on(serve(args, door))
 }
 
-async fn serve(args: &Args, door: &Door) -> anyhow::Result<()> {
+async fn serve(args: &Arc<Args>, door: &Door) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let dial = Dial::new(Arc::clone(&clock));
     let (tasks, tunnels, background) = (Tasks::default(), Tasks::default(), Tasks::default());
-    let keys = Arc::new(issuer_keys(args, &dial, &clock, &background)?);
-    let pace = Pace::default();
-    let probe = Arc::new(Probe::new(Arc::clone(&keys), pace.stale_for, Arc::clone(&clock)));
+    let means = Means { dial: dial.clone(), clock: Arc::clone(&clock), tasks: background.clone() };
     let audit = Arc::new(Audit::start().context("cannot start the audit thread")?);
     let world = World {
         clock: Arc::clone(&clock),
@@ -43,7 +45,17 @@ async fn serve(args: &Args, door: &Door) -> anyhow::Result<()> {
         tunnels: tunnels.clone(),
         observer: Arc::clone(&audit) as Arc<dyn Observer<Event>>,
     };
-    let proxy = Arc::new(Proxy::new(settings(args, keys), target(args, door, &clock)?, world)?);
+    let target = target(args, door, &clock)?;
+    let reviews = target.reviews(&world.dial)?;
+    let proxy = Arc::new(Proxy::new(settings(args, &means, &reviews)?, target, world)?);
+    if !args.disable_impersonation {
+        background.spawn_until_stop(keep_rights(Arc::clone(&proxy), reviews, Arc::clone(&clock)));
+    }
+    let every = args.readiness_require_all_issuers;
+    let probe =
+        Arc::new(Probe::new(Arc::clone(&proxy), Pace::default().stale_for, every, Arc::clone(&clock)));
+    let look = crate::signals::hangups(&background)?;
+    background.spawn_until_stop(reload::follow(Arc::clone(args), Arc::clone(&proxy), means, look));
 
     let tls = follow_certificate(args, &clock, &background)?;
     let plain = Setting {
@@ -95,37 +107,27 @@ async fn serve(args: &Args, door: &Door) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn settings(args: &Args, keys: Arc<RemoteKeys>) -> Settings {
-    let expect = Expect::new(&*args.oidc_issuer_url, Audience::only(&*args.oidc_client_id)).algs(args.algs());
-    Settings {
-        verifier: Verifier::new(token::Trust::new(&*args.oidc_issuer_url), Keys::Remote(keys), expect),
-        mapping: args.mapping(),
-        allowed_groups: args.allow_reserved_groups.clone(),
+fn settings(args: &Args, means: &Means, reviews: &Reviews) -> anyhow::Result<Settings> {
+    let clock = || Arc::clone(&means.clock);
+    let passthrough = args
+        .token_passthrough
+        .then(|| Passthrough::new(reviews.clone(), args.token_passthrough_audiences.clone(), clock()));
+    let within = args.subject_access_review_timeout;
+    let on_behalf = args.allow_impersonation.then(|| OnBehalf::new(reviews.clone(), within, clock()));
+    let Admitted { issuers, anonymous } = args.login.admitted()?;
+    Ok(Settings {
+        issuers: Issuers::new(issuers, anonymous, means, None)?,
+        reserved: args.login.reserved(),
         mode: args.mode(),
+        passthrough,
+        on_behalf,
         most_tunnels: MOST_TUNNELS,
-    }
+    })
 }
 
 /// Who connected; the listener always says.
 fn peer(request: &Request<Incoming>) -> IpAddr {
     request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.address.ip())
-}
-
-fn issuer_keys(
-    args: &Args,
-    dial: &Dial,
-    clock: &Arc<dyn Clock>,
-    tasks: &Tasks,
-) -> anyhow::Result<RemoteKeys> {
-    let ca = args.oidc_ca_file.as_deref().map(read).transpose()?;
-    let fetch = Client::new(dial, Options { trust: Trust::only(ca), ..Options::default() })
-        .context("--oidc-ca-file cannot be used")?;
-    let source = Source::of_issuer(&args.oidc_issuer_url).context("--oidc-issuer-url is not a URL")?;
-    anyhow::ensure!(
-        args.oidc_issuer_url.starts_with("https://"),
-        crate::cli::Usage("--oidc-issuer-url must be https: keys that come by http are anybody's".into())
-    );
-    Ok(RemoteKeys::new(source, Pace::default(), Arc::new(fetch), Arc::clone(clock), tasks.clone()))
 }
 
 fn target(args: &Args, door: &Door, clock: &Arc<dyn Clock>) -> anyhow::Result<Target> {

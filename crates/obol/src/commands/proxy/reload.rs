@@ -1,0 +1,62 @@
+//! An AuthenticationConfiguration that changes while it is served: what is good replaces what there is, what is not is told
+//! and changes nothing. Content is compared, not times: Kubernetes swaps a symbolic link above the file.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use proxy::{Means, Proxy};
+use tokio::sync::Notify;
+
+use super::Args;
+use super::login::Admitted;
+
+/// Follows the file until it is dropped. `look` asks for a look at once.
+pub(super) async fn follow(args: Arc<Args>, proxy: Arc<Proxy>, means: Means, look: Arc<Notify>) {
+    let Some(path) = args.login.file() else { return };
+    let mut seen = read(path);
+    loop {
+        tokio::select! {
+            () = means.clock.sleep(LOOK_AGAIN) => {}
+            () = look.notified() => {}
+        }
+        let found = read(path);
+        if found == seen {
+            continue;
+        }
+        match found
+            .as_deref()
+            .context("it cannot be read")
+            .and_then(|text| take_over(&args, &proxy, &means, text))
+        {
+            Ok(count) => tracing::info!(issuers = count, "the authentication configuration was replaced"),
+            Err(error) => {
+                let why = format!("{error:#}");
+                tracing::error!(
+                    why,
+                    "the authentication configuration was not replaced; the last good one stays"
+                );
+            }
+        }
+        seen = found;
+    }
+}
+
+fn take_over(args: &Args, proxy: &Proxy, means: &Means, text: &str) -> anyhow::Result<usize> {
+    let Admitted { issuers, anonymous } = args.login.of_file(text)?;
+    let count = issuers.len();
+    proxy.replace_issuers(issuers, anonymous, means)?;
+    for (_, keys) in proxy.issuer_keys() {
+        if keys.health().age.is_none() {
+            keys.warm();
+        }
+    }
+    Ok(count)
+}
+
+fn read(path: &Path) -> Option<String> {
+    std::fs::read_to_string(path).ok()
+}
+
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
