@@ -7,6 +7,7 @@ mod issuing;
 mod listening;
 mod logs;
 mod reload;
+mod replicas;
 mod stopping;
 mod storage;
 mod trial;
