@@ -86,10 +86,7 @@ pub(crate) async fn serve(
     }
     tasks.spawn_until_stop(sweep::run(Arc::clone(&provider)));
 
-    let pages = web::Pages::new(
-        configuration.web.frontend.issuer.as_deref(),
-        provider.living().settings.issuer.path(),
-    )?;
+    let pages = web::Pages::new(&configuration.web.frontend, provider.living().settings.issuer.path())?;
     let routes = web::router(Arc::clone(&provider), configuration.web, pages);
     let setting = Setting {
         tls: None,

@@ -1,10 +1,13 @@
 //! The discovery document of the living configuration (dex.md 1.5; RFC 8414 section 2).
 
 use wire::discovery::Metadata;
+use wire::oauth::grant_type;
 
 use crate::Provider;
-use crate::issue::{OWN_CLAIMS, POLICY};
+use crate::issue::{GRANT, OWN_CLAIMS, POLICY};
+use crate::login::Mode;
 use crate::records::grant::Method;
+use crate::response_type::ResponseType;
 use crate::scope;
 
 impl Provider {
@@ -12,6 +15,8 @@ impl Provider {
     pub fn metadata(&self) -> Metadata {
         let living = self.living();
         let settings = &living.settings;
+        let hybrid = settings.oauth2.answered().any(|asked| asked.code && asked.id_token);
+        let emitted = |claim: &&str| !UNUSED.contains(claim) && (hybrid || *claim != "c_hash");
         let at = |path| settings.issuer.endpoint(path);
         Metadata {
             issuer: settings.issuer.text.to_string(),
@@ -20,9 +25,14 @@ impl Provider {
             jwks_uri: at("/keys"),
             userinfo_endpoint: at("/userinfo"),
             introspection_endpoint: at("/token/introspect"),
+            revocation_endpoint: at("/token/revoke"),
+            device_authorization_endpoint: settings
+                .oauth2
+                .grants(grant_type::DEVICE_CODE)
+                .then(|| at("/device/code")),
             grant_types_supported: settings.oauth2.served(),
-            response_types_supported: settings.oauth2.response_types.clone(),
-            response_modes_supported: vec!["query"],
+            response_types_supported: settings.oauth2.answered().map(ResponseType::name).collect(),
+            response_modes_supported: Mode::NAMES.to_vec(),
             subject_types_supported: vec!["public"],
             id_token_signing_alg_values_supported: self.ring().algs().iter().map(|alg| alg.name()).collect(),
             code_challenge_methods_supported: settings
@@ -40,8 +50,13 @@ impl Provider {
                 scope::OFFLINE,
             ],
             token_endpoint_auth_methods_supported: vec!["client_secret_basic", "client_secret_post", "none"],
+            revocation_endpoint_auth_methods_supported: vec![
+                "client_secret_basic",
+                "client_secret_post",
+                "none",
+            ],
             introspection_endpoint_auth_methods_supported: vec!["client_secret_basic", "client_secret_post"],
-            claims_supported: OWN_CLAIMS.into_iter().filter(|claim| !UNUSED.contains(claim)).collect(),
+            claims_supported: OWN_CLAIMS.into_iter().filter(emitted).collect(),
             authorization_response_iss_parameter_supported: true,
             request_parameter_supported: false,
             request_uri_parameter_supported: false,
@@ -57,4 +72,4 @@ fn method_name(method: Method) -> String {
 }
 
 /// Reserved, and not emitted by anything that is served; or of no use to who reads it.
-const UNUSED: [&str; 10] = ["nbf", "sid", "c_hash", "act", "may_act", "cnf", "events", "acr", "amr", POLICY];
+const UNUSED: [&str; 10] = ["nbf", "sid", "act", "may_act", "cnf", "events", "acr", "amr", POLICY, GRANT];

@@ -56,6 +56,12 @@ pub enum Fault {
         /// For `Retry-After`.
         retry_after: Duration,
     },
+    /// Too often wrong: the answer says when to come again.
+    #[error("too many failed tries; try again in {} s", .retry_after.as_secs())]
+    TooMany {
+        /// For `Retry-After`.
+        retry_after: Duration,
+    },
     /// An upstream is out of reach.
     #[error("an upstream is unavailable: {0}")]
     Upstream(String),

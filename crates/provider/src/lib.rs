@@ -3,6 +3,7 @@
 //! Requests come in as wire values and leave as wire values or as an [`error::Error`]. The dangerous doors have their
 //! essays: [`grants`], [`login`], [`store`].
 
+mod authentication;
 pub mod clients;
 pub mod connector;
 pub mod discovery;
@@ -12,11 +13,14 @@ pub mod grants;
 pub mod introspection;
 mod issue;
 pub mod keys;
+mod limits;
 pub mod login;
 mod own;
 pub mod policy;
 pub mod records;
 mod reserved;
+pub mod response_type;
+mod revocation;
 pub mod scope;
 pub mod settings;
 pub mod store;
@@ -41,6 +45,7 @@ pub struct Provider {
     records: Records,
     ring: Arc<KeyRing>,
     cookies: Arc<login::Cookies>,
+    limits: limits::Limits,
     around: Around,
 }
 
@@ -96,7 +101,14 @@ impl Provider {
         around: Around,
     ) -> Arc<Self> {
         let living = ArcSwap::from_pointee(with_own(living, &ring));
-        Arc::new(Self { living, records, ring, cookies: Arc::new(cookies), around })
+        Arc::new(Self {
+            living,
+            records,
+            ring,
+            cookies: Arc::new(cookies),
+            limits: limits::Limits::default(),
+            around,
+        })
     }
 
     /// Replaces the configuration.

@@ -9,7 +9,10 @@ use ambient::Time;
 use crate::Provider;
 use crate::event::{Event, Trouble};
 use crate::login::Attempt;
+use crate::records::Record;
+use crate::records::device::Device;
 use crate::records::grant::{Grant, RefreshRules};
+use crate::records::revoked::Revoked;
 use crate::records::used::Used;
 use crate::store::StoreError;
 
@@ -33,36 +36,36 @@ impl Provider {
     pub async fn sweep(&self) -> Result<(), StoreError> {
         let now = self.around.clock.now();
         let rules = self.living().settings.expiry.refresh;
-        while self.sweep_attempts(now).await? == BATCH {}
-        while self.sweep_used(now).await? == BATCH {}
-        while self.sweep_grants(now, &rules).await? == BATCH {}
+        let longest = self.living().settings.longest_token();
+        while self.sweep_plain::<Attempt>(now).await? == BATCH {}
+        while self.sweep_plain::<Device>(now).await? == BATCH {}
+        while self.sweep_plain::<Revoked>(now).await? == BATCH {}
+        while self.sweep_plain::<Used>(now).await? == BATCH {}
+        while self.sweep_grants(now, &rules, longest).await? == BATCH {}
         Ok(())
     }
 
-    async fn sweep_attempts(&self, now: Time) -> Result<usize, StoreError> {
-        let due = self.records.due::<Attempt>(now, BATCH).await?;
+    /// Records that are over when their time has come.
+    async fn sweep_plain<R: Record>(&self, now: Time) -> Result<usize, StoreError> {
+        let due = self.records.due::<R>(now, BATCH).await?;
         let found = due.len();
-        for (key, attempt) in due {
-            self.records.remove::<Attempt>(&key, attempt.stamped()).await?;
+        for (key, record) in due {
+            self.records.remove::<R>(&key, record.stamped()).await?;
         }
         Ok(found)
     }
 
-    async fn sweep_used(&self, now: Time) -> Result<usize, StoreError> {
-        let due = self.records.due::<Used>(now, BATCH).await?;
-        let found = due.len();
-        for (key, used) in due {
-            self.records.remove::<Used>(&key, used.stamped()).await?;
-        }
-        Ok(found)
-    }
-
-    async fn sweep_grants(&self, now: Time, rules: &RefreshRules) -> Result<usize, StoreError> {
+    async fn sweep_grants(
+        &self,
+        now: Time,
+        rules: &RefreshRules,
+        longest_token: Duration,
+    ) -> Result<usize, StoreError> {
         let due = self.records.due::<Grant>(now, BATCH).await?;
         let found = due.len();
         for (key, grant) in due {
             let read = grant.stamped();
-            match grant.value.swept(now, rules) {
+            match grant.value.swept(now, rules, longest_token) {
                 None => self.records.remove::<Grant>(&key, read).await?,
                 Some(kept) => self.records.put(&key, read, &kept).await?,
             };

@@ -8,7 +8,7 @@ use wire::claims::Claims;
 use wire::oauth::ErrorCode;
 
 use crate::error::{Error, Refusal};
-use crate::{Cx, Peer, Provider, introspection, own};
+use crate::{Cx, Peer, Provider, introspection, own, revocation};
 
 impl Provider {
     /// Answers for a bearer token.
@@ -40,6 +40,7 @@ async fn answer(cx: &mut Cx<'_>, bearer: Option<&str>) -> Result<Claims, Error> 
         .and_then(|id| living.settings.clients.find(id))
         .ok_or_else(|| invalid("the token's client is gone"))?;
     introspection::policy(cx, verified.claims()).map_err(invalid)?;
+    revocation::check(cx, verified.claims(), invalid("")).await?;
     cx.decision.client = Some(Arc::clone(&client.id));
     cx.decision.subject = verified.subject().map(str::to_owned);
     match verified.subject().and_then(own::origin) {

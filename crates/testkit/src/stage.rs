@@ -38,6 +38,8 @@ pub struct Stage {
     pub store: Arc<FaultyStore>,
     /// The connector `up`, a redirect.
     pub upstream: Arc<Upstream>,
+    /// The connector `passwords`, where there is one.
+    pub passwords: Arc<Upstream>,
     /// Background work.
     pub tasks: Tasks,
     heard: Arc<Heard>,
@@ -66,9 +68,23 @@ impl Stage {
         Self::with(CONFIG, |up| vec![up.opened("up", &[])]).await
     }
 
+    /// [`every_grant`] with both connectors.
+    pub async fn with_every_grant() -> Self {
+        let passwords = Upstream::new("https://passwords.example", Door::Password);
+        let opened = passwords.opened("passwords", &[]);
+        let stage = Self::with(&every_grant(), |up| vec![up.opened("up", &[]), opened]).await;
+        Self { passwords, ..stage }
+    }
+
+    /// Both connectors, for a reload.
+    pub fn connectors(&self) -> Vec<Opened> {
+        vec![self.upstream.opened("up", &[]), self.passwords.opened("passwords", &[])]
+    }
+
     /// Another configuration, other connectors.
     pub async fn with(config: &str, connectors: impl FnOnce(&Arc<Upstream>) -> Vec<Opened>) -> Self {
         let upstream = Upstream::new("https://up.example", Door::Redirect);
+        let passwords = Upstream::new("https://passwords.example", Door::Password);
         let (memory, clock, heard) = (MemoryStore::open(), FakeClock::default(), Arc::new(Heard::default()));
         let store = FaultyStore::over(Arc::clone(&memory) as _);
         let around = Around {
@@ -86,7 +102,7 @@ impl Stage {
         let cookies = Cookies::new(&material).unwrap();
         let tasks = around.tasks.clone();
         let provider = Provider::new(living, records, ring, cookies, around);
-        Self { provider, clock, memory, store, upstream, tasks, heard }
+        Self { provider, clock, memory, store, upstream, passwords, tasks, heard }
     }
 
     /// Puts another configuration in the place of the one there is.
@@ -132,6 +148,31 @@ impl Stage {
         let attempt = parameter(&approval, "req").unwrap();
         let done = self.provider.submit_consent(&peer(), &attempt, true, Some(&cookie)).await.unwrap();
         parameter(&location(&done), "code").unwrap()
+    }
+
+    /// A device of a client asks for codes: the device code and the user code.
+    pub async fn device(&self, authorization: Option<&str>, body: &str) -> (String, String) {
+        let form = Form::parse(body, &[]).unwrap();
+        let told = self.provider.authorize_device(&peer(), authorization, &form).await.unwrap();
+        (told.device_code, told.user_code)
+    }
+
+    /// Alice types the code and signs in by `up`: the attempt that waits for her consent, and its cookie.
+    pub async fn identify_for(&self, user_code: &str) -> (String, String) {
+        let verified = self.provider.verify_user_code(&peer(), user_code).await.unwrap();
+        let request = location(&verified).split_once('?').unwrap().1.to_owned();
+        let (cookie, state) = self.depart(&request).await;
+        let arrived = self.callback(&format!("state={state}&code=good"), Some(&cookie)).await.unwrap();
+        (parameter(&location(&arrived), "req").unwrap(), cookie)
+    }
+
+    /// And she decides.
+    ///
+    /// # Errors
+    /// The provider's.
+    pub async fn decide_for(&self, user_code: &str, agreed: bool) -> Result<Reply, Stop> {
+        let (attempt, cookie) = self.identify_for(user_code).await;
+        self.provider.submit_consent(&peer(), &attempt, agreed, Some(&cookie)).await
     }
 
     /// Begins a sign-in by `up`: the cookie that the browser holds, and the state that the upstream is given.
@@ -278,3 +319,10 @@ staticClients:
 - {id: native, name: Native, public: true}
 - {id: peer, secret: canary-secret-of-peer, name: Peer, trustedPeers: [app]}
 ";
+
+/// [`CONFIG`] with every grant switched on; passwords are taken by the connector `passwords`.
+pub fn every_grant() -> String {
+    let grants = "password, 'urn:ietf:params:oauth:grant-type:device_code', \
+                  'urn:ietf:params:oauth:grant-type:token-exchange']\n  passwordConnector: passwords";
+    CONFIG.replace("'urn:ietf:params:oauth:grant-type:token-exchange']", grants)
+}

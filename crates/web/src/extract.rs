@@ -8,11 +8,12 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
 use provider::Peer;
 use provider::error::{Error, Refusal};
-use provider::login::Stop;
+use provider::login::{Notice, Stop};
 use wire::form::{BadForm, Form};
 
 use crate::bodies::{Held, Room};
 use crate::layers::RequestId;
+use crate::pages::Visitor;
 use crate::{Web, respond};
 
 /// A request with a form, read.
@@ -51,7 +52,7 @@ impl Asked {
             && site != "same-origin"
             && site != "none"
         {
-            return Err(Stop::page(403, "This form was sent from another site."));
+            return Err(Stop::page(403, Notice::OtherSite));
         }
         Self::form(web, request, PAGE_FORM).await.map_err(bad_form)
     }
@@ -63,6 +64,13 @@ pub(crate) fn peer(web: &Web, request: &Request) -> Peer {
     let request_id =
         request.extensions().get::<RequestId>().map_or_else(|| Arc::from(""), |id| Arc::clone(&id.0));
     Peer { request_id, address: connection.map(|ip| web.settings.client_address.of(ip, request.headers())) }
+}
+
+/// Whom a page is for.
+pub(crate) fn visitor(request: &Request) -> Visitor {
+    let accepted = request.headers().get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    let request_id = request.extensions().get::<RequestId>().map(|id| Arc::clone(&id.0));
+    Visitor { languages: accepted.map(str::to_owned), request_id: request_id.unwrap_or_default() }
 }
 
 /// The bearer token of the one `Authorization` header (RFC 6750 section 2.1).
@@ -131,7 +139,7 @@ fn is_form(headers: &HeaderMap) -> Result<(), Refusal> {
 
 fn bad_form(error: Error) -> Stop {
     match error {
-        Error::Refusal(refusal) => Stop::page(400, format!("The request is malformed: {}.", refusal.told)),
+        Error::Refusal(refusal) => Stop::detailed(400, Notice::Malformed, refusal.told),
         Error::Fault(fault) => Stop::Fault(fault),
     }
 }

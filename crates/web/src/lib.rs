@@ -8,10 +8,13 @@ mod client_address;
 mod documents;
 mod endpoints;
 mod extract;
+mod icons;
+mod language;
 mod layers;
 mod pages;
 mod respond;
 mod settings;
+mod theme;
 
 use std::sync::Arc;
 
@@ -20,7 +23,8 @@ use provider::Provider;
 
 pub use client_address::{ClientAddress, Network};
 pub use pages::{BadTheme, Pages};
-pub use settings::{Frontend, Headers, Instead, Listen, Settings, TlsFiles, socket_address};
+pub use settings::{Headers, Instead, Listen, Settings, TlsFiles, socket_address};
+pub use theme::Frontend;
 
 /// What every endpoint stands on.
 pub struct Web {

@@ -4,12 +4,13 @@ use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use provider::error::{Error, Fault, Refusal};
-use provider::login::{Answer, CookieChange, Reply, Stop, error_location};
+use provider::login::{Answer, CookieChange, Notice, Reply, Stop};
 use provider::store::StoreError;
 use serde::Serialize;
 use wire::oauth::{ErrorCode, TokenResponse};
 
 use crate::Web;
+use crate::pages::Visitor;
 
 /// RFC 6749 section 5.2
 #[derive(Serialize)]
@@ -32,6 +33,11 @@ pub(crate) fn json(document: &impl Serialize) -> Response {
     }
 }
 
+/// Nothing more to say (RFC 7009 section 2.2).
+pub(crate) fn done() -> Response {
+    with_body(StatusCode::OK, "application/json", "")
+}
+
 /// An error of the token or UserInfo endpoint. `dex`: with Dex's codes.
 pub(crate) fn error(error: &Error, dex: bool) -> Response {
     match error {
@@ -47,35 +53,61 @@ pub(crate) fn page(status: u16, html: String) -> Response {
 }
 
 /// What a step of signing in came to.
-pub(crate) fn login(web: &Web, outcome: Result<Reply, Stop>) -> Response {
+pub(crate) fn login(web: &Web, visitor: &Visitor, outcome: Result<Reply, Stop>) -> Response {
     let reply = match outcome {
         Ok(reply) => reply,
-        Err(stop) => return stopped(web, stop),
+        Err(stop) => return stopped(web, visitor, stop),
     };
-    let mut response = match &reply.answer {
-        Answer::Redirect(to) => see_other(to),
-        Answer::Choose(choices) => page(200, web.pages.choose(choices)),
-        Answer::Password(form) => page(if form.wrong { 401 } else { 200 }, web.pages.password(form)),
-        Answer::Consent(form) => page(200, web.pages.consent(form)),
+    let status = match &reply.answer {
+        Answer::Password(form) if form.wrong => 401,
+        Answer::Device(form) if form.wrong => 400,
+        _ => 200,
     };
+    let mut response = answered(web, visitor, status, &reply.answer);
     for cookie in reply.cookie.iter().chain(&reply.stale).filter_map(set_cookie) {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
     response
 }
 
-fn stopped(web: &Web, stop: Stop) -> Response {
+fn answered(web: &Web, visitor: &Visitor, status: u16, answer: &Answer) -> Response {
+    let html = match answer {
+        Answer::Redirect(to) => return see_other(to),
+        Answer::FormPost(form) => return with_script(web, page(status, web.pages.form_post(visitor, form))),
+        Answer::Choose(choices) => web.pages.choose(visitor, choices),
+        Answer::Password(form) => web.pages.password(visitor, form),
+        Answer::Consent(form) => web.pages.consent(visitor, form),
+        Answer::ByHand(code) => web.pages.by_hand(visitor, code),
+        Answer::Device(form) => web.pages.device(visitor, form),
+        Answer::DeviceDone(client) => web.pages.device_done(visitor, client),
+    };
+    page(status, html)
+}
+
+/// The one page that runs a script, of ours: nothing else may.
+fn with_script(web: &Web, mut response: Response) -> Response {
+    if let Some(policy) = web.settings.headers.with_script() {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    response
+}
+
+fn stopped(web: &Web, visitor: &Visitor, stop: Stop) -> Response {
     match stop {
-        Stop::Page { status, told } => page(status, web.pages.error(&told)),
-        Stop::Back { to, state, code, told } => {
-            see_other(&error_location(*to, &state, code, &told, &web.provider.living().settings.issuer.text))
+        Stop::Page { status, notice, detail } => {
+            page(status, web.pages.error(visitor, notice, detail.as_deref()))
+        }
+        Stop::Back { way, code, told } => {
+            let issuer = &web.provider.living().settings.issuer.text;
+            match way.error(issuer, code, &told) {
+                Some(answer) => answered(web, visitor, 200, &answer),
+                None => page(400, web.pages.error(visitor, Notice::CannotBeGranted, Some(&told))),
+            }
         }
         Stop::Fault(fault) => {
             tracing::error!(part = "login", "{fault}");
-            page(
-                status_of(&fault).as_u16(),
-                web.pages.error("Something went wrong on our side. Please try again."),
-            )
+            let notice = if matches!(fault, Fault::TooMany { .. }) { Notice::TooMany } else { Notice::Fault };
+            with_wait(page(status_of(&fault).as_u16(), web.pages.error(visitor, notice, None)), &fault)
         }
     }
 }
@@ -107,13 +139,26 @@ fn failed(fault: &Fault) -> Response {
     } else {
         ErrorCode::TemporarilyUnavailable
     };
-    let mut response = told(status, code.as_str(), "this is our fault, or an upstream's; please try again");
+    let words = match fault {
+        Fault::TooMany { .. } => "too many failed tries; please wait",
+        _ => "this is our fault, or an upstream's; please try again",
+    };
+    with_wait(told(status, code.as_str(), words), fault)
+}
+
+/// When to come again (RFC 9110 section 10.2.3).
+fn with_wait(mut response: Response, fault: &Fault) -> Response {
     let wait = match fault {
-        Fault::Busy { retry_after } => retry_after.as_secs().max(1),
+        Fault::Busy { retry_after } | Fault::TooMany { retry_after } => {
+            retry_after.as_millis().div_ceil(1000).max(1)
+        }
         _ => 5,
     };
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait));
+    let later = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS];
+    if later.contains(&response.status())
+        && let Ok(wait) = HeaderValue::from_str(&wait.to_string())
+    {
+        response.headers_mut().insert(header::RETRY_AFTER, wait);
     }
     response
 }
@@ -123,6 +168,7 @@ fn status_of(fault: &Fault) -> StatusCode {
         Fault::Busy { .. } | Fault::Upstream(_) | Fault::Store(StoreError::Unavailable(_)) => {
             StatusCode::SERVICE_UNAVAILABLE
         }
+        Fault::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
         Fault::Store(StoreError::Broken(_)) | Fault::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

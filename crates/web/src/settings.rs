@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, header};
 use config::{Fields, Read as _};
 use inbound::{TlsVersion, Versions};
 
 use crate::client_address::{ClientAddress, Network};
+use crate::theme::Frontend;
 
 /// What the web listeners are told.
 #[derive(Debug, Clone)]
@@ -57,18 +58,16 @@ pub struct TlsFiles {
 
 /// Headers of every answer that has no such header yet: safe defaults, and what the configuration says.
 #[derive(Debug, Clone)]
-pub struct Headers(Vec<(HeaderName, HeaderValue)>);
-
-/// `frontend`
-#[derive(Debug, Clone, Default)]
-pub struct Frontend {
-    /// The title of all pages.
-    pub issuer: Option<String>,
+pub struct Headers {
+    all: Vec<(HeaderName, HeaderValue)>,
+    /// The content policy is ours, so that one page may differ from it.
+    own_policy: bool,
 }
 
 impl Settings {
     /// Reads both sections.
     pub fn read(root: &mut Fields<'_>, instead: Instead) -> Self {
+        let frontend = Frontend::read(root.group("frontend"));
         let mut web = root.group("web");
         let settings = Self {
             listen: Listen::read(&mut web, instead),
@@ -77,9 +76,9 @@ impl Settings {
                 .optional("allowedHeaders")
                 .filter(|headers: &Vec<String>| !headers.is_empty())
                 .unwrap_or_else(|| vec![String::from("Authorization")]),
-            headers: Headers::read(web.group("headers")),
+            headers: Headers::read(web.group("headers"), frontend.logo_origin().as_deref()),
             client_address: client_address(web.group("clientRemoteIP")),
-            frontend: frontend(root.group("frontend")),
+            frontend,
         };
         web.finish();
         settings
@@ -123,12 +122,17 @@ impl Listen {
 }
 
 impl Headers {
-    fn read(mut fields: Fields<'_>) -> Self {
+    fn read(mut fields: Fields<'_>, logo: Option<&str>) -> Self {
         let mut headers = Vec::new();
+        let mut own_policy = true;
         for (name, default) in DEFAULT_HEADERS {
             let written: Option<String> = if FIXED.contains(&name) { None } else { fields.optional(name) };
+            own_policy &= name != POLICY || written.is_none();
             let Ok(header) = name.parse::<HeaderName>() else { continue };
-            let text = written.unwrap_or_else(|| default.to_owned());
+            let text = written.unwrap_or_else(|| match logo {
+                Some(origin) => default.replace(IMAGES, &format!("{IMAGES} {origin}")),
+                None => default.to_owned(),
+            });
             match HeaderValue::from_str(&text) {
                 Ok(_) if text.is_empty() => {}
                 Ok(value) => headers.push((header, value)),
@@ -136,11 +140,22 @@ impl Headers {
             }
         }
         fields.finish();
-        Self(headers)
+        Self { all: headers, own_policy }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &(HeaderName, HeaderValue)> {
-        self.0.iter()
+        self.all.iter()
+    }
+
+    /// The content policy of a page that runs our script. Where an operator wrote one, it stands: the page then has its
+    /// button.
+    pub(crate) fn with_script(&self) -> Option<HeaderValue> {
+        let policy = self
+            .all
+            .iter()
+            .find(|(name, _)| name == header::CONTENT_SECURITY_POLICY)
+            .filter(|_| self.own_policy)?;
+        HeaderValue::from_str(&format!("{}; script-src 'self'", policy.1.to_str().ok()?)).ok()
     }
 }
 
@@ -203,18 +218,11 @@ fn client_address(mut fields: Fields<'_>) -> ClientAddress {
     ClientAddress { header: name, trusted: networks }
 }
 
-fn frontend(mut fields: Fields<'_>) -> Frontend {
-    let frontend = Frontend { issuer: fields.optional("issuer") };
-    fields.unsupported(&["dir", "theme", "logoURL", "extra"]);
-    fields.finish();
-    frontend
-}
-
-/// Pages load one style sheet of ours and nothing else, run nothing, and stand in nobody's frame.
+/// Pages load style sheets, fonts and images of ours and nothing else, run nothing, and stand in nobody's frame.
 const DEFAULT_HEADERS: [(&str, &str); 6] = [
     (
-        "Content-Security-Policy",
-        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'",
+        POLICY,
+        "default-src 'none'; style-src 'self'; font-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'",
     ),
     ("X-Frame-Options", "DENY"),
     ("X-Content-Type-Options", "nosniff"),
@@ -222,6 +230,9 @@ const DEFAULT_HEADERS: [(&str, &str); 6] = [
     ("Strict-Transport-Security", ""),
     ("Referrer-Policy", "no-referrer"),
 ];
+
+const POLICY: &str = "Content-Security-Policy";
+const IMAGES: &str = "img-src 'self'";
 
 /// Not among Dex's keys.
 const FIXED: [&str; 1] = ["Referrer-Policy"];

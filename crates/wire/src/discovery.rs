@@ -17,6 +17,11 @@ pub struct Metadata {
     pub userinfo_endpoint: String,
     /// `…/token/introspect` (RFC 7662)
     pub introspection_endpoint: String,
+    /// `…/token/revoke` (RFC 7009)
+    pub revocation_endpoint: String,
+    /// `…/device/code` (RFC 8628), if it is on
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_authorization_endpoint: Option<String>,
     /// Grant types that are switched on.
     pub grant_types_supported: Vec<String>,
     /// Response types that are switched on.
@@ -33,6 +38,8 @@ pub struct Metadata {
     pub scopes_supported: Vec<&'static str>,
     /// Client authentication.
     pub token_endpoint_auth_methods_supported: Vec<&'static str>,
+    /// Client authentication for revocation.
+    pub revocation_endpoint_auth_methods_supported: Vec<&'static str>,
     /// Client authentication there: it is never left out.
     pub introspection_endpoint_auth_methods_supported: Vec<&'static str>,
     /// Claims.

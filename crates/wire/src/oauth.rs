@@ -82,6 +82,14 @@ pub enum ErrorCode {
     RequestNotSupported,
     /// `request_uri_not_supported`
     RequestUriNotSupported,
+    /// `registration_not_supported`
+    RegistrationNotSupported,
+    /// `authorization_pending` (RFC 8628 section 3.5)
+    AuthorizationPending,
+    /// `slow_down` (RFC 8628 section 3.5)
+    SlowDown,
+    /// `expired_token` (RFC 8628 section 3.5)
+    ExpiredToken,
     /// `invalid_token` (RFC 6750 section 3.1)
     InvalidToken,
     /// `insufficient_scope` (RFC 6750 section 3.1)
@@ -108,6 +116,10 @@ impl ErrorCode {
             Self::ConsentRequired => "consent_required",
             Self::RequestNotSupported => "request_not_supported",
             Self::RequestUriNotSupported => "request_uri_not_supported",
+            Self::RegistrationNotSupported => "registration_not_supported",
+            Self::AuthorizationPending => "authorization_pending",
+            Self::SlowDown => "slow_down",
+            Self::ExpiredToken => "expired_token",
             Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",
         }

@@ -55,8 +55,8 @@ impl Grant for AuthorizationCode {
                 Change::Put(next, Redeemed::Done(grant)) => {
                     let refresh =
                         with_refresh.then(|| Pair::new(id, refresh_secret.expose().clone()).encode().into());
-                    let proof = proof(cx, *grant, client, refresh)?;
-                    Ok(proof.spending(Spend { key: id.to_owned(), read, next }))
+                    let proof = Proof { grant: Some(id.to_owned()), ..proof(cx, *grant, client, refresh)? };
+                    Ok(proof.spending(Spend { key: id.to_owned(), read: Some(read), next }))
                 }
                 Change::Keep(Redeemed::Refused(why)) => Err(bad_code(why).into()),
                 _ => {
@@ -69,7 +69,7 @@ impl Grant for AuthorizationCode {
 }
 
 /// Whether a refresh token comes with the code: the client asked for one, and the connector can be asked again.
-fn opens_refresh(cx: &Cx<'_>, grant: &grant::Grant) -> bool {
+pub(super) fn opens_refresh(cx: &Cx<'_>, grant: &grant::Grant) -> bool {
     let connector = cx.living.connector(&grant.connector);
     connector.is_some_and(|opened| {
         opened.connector.refresh().is_some() && opened.allows(grant_type::REFRESH_TOKEN)
@@ -78,7 +78,7 @@ fn opens_refresh(cx: &Cx<'_>, grant: &grant::Grant) -> bool {
 }
 
 /// What a grant is worth now: the client and the connector are looked up again, so that what was removed is dead.
-pub(super) fn proof(
+pub(crate) fn proof(
     cx: &mut Cx<'_>,
     grant: grant::Grant,
     client: &Arc<Client>,
@@ -97,7 +97,7 @@ pub(super) fn proof(
         cx.decision.reason = Some(reserved::WITHHELD.into());
     }
     Ok(Proof {
-        subject: Pair::new(&*grant.identity.user_id, &*connector.id).encode(),
+        subject: grant.subject(),
         profile,
         federated: Some((Arc::clone(&connector.id), grant.identity.user_id)),
         free: Vec::new(),
@@ -113,6 +113,7 @@ pub(super) fn proof(
         spend: None,
         policy: None,
         once: None,
+        grant: None,
     })
 }
 

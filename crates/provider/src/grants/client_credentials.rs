@@ -60,6 +60,7 @@ impl Grant for ClientCredentials {
                 spend: None,
                 policy: None,
                 once: None,
+                grant: None,
             })
         })
     }

@@ -12,21 +12,25 @@
 //!    compare-and-replace. Whoever loses that race begins again at phase 4 and meets what the winner left.
 //! 6. **Tell.** One event, allow or deny, whatever happened above, also if the connection closed meanwhile.
 //!
-//! Nothing before phase 5 writes, except to end a grant that is abused. A change of state, once begun, finishes even if
+//! Nothing before phase 5 writes, except to end a grant that is abused and to remember when a device last asked. A change of state, once begun, finishes even if
 //! the connection closes.
 
 mod authorization_code;
 mod client_credentials;
+mod device_code;
+mod password;
 mod refresh_token;
 pub mod token_exchange;
 
 use std::sync::Arc;
 
+pub(crate) use authorization_code::proof;
+
 use ambient::BoxFuture;
 use wire::form::Form;
 use wire::oauth::{ErrorCode, TokenResponse};
 
-use crate::clients::{Client, Credentials};
+use crate::clients::Client;
 use crate::error::{Error, Fault, Refusal};
 use crate::issue::{Proof, issue};
 use crate::records::{self, Change};
@@ -61,9 +65,11 @@ pub enum Demands {
 }
 
 /// All grants, in the order discovery names them.
-pub const TABLE: [&dyn Grant; 4] = [
+pub const TABLE: [&dyn Grant; 6] = [
     &authorization_code::AuthorizationCode,
     &client_credentials::ClientCredentials,
+    &device_code::DeviceCode,
+    &password::Password,
     &refresh_token::RefreshToken,
     &token_exchange::TokenExchange,
 ];
@@ -127,10 +133,7 @@ async fn phases(
     cx.must_be_heard()?;
     let grant = find(cx, form)?;
     cx.decision.action = grant.kind().into();
-    let credentials = Credentials::read(authorization, form)?;
-    // Before it has proven anything: an operator must see at whose door somebody rattles.
-    cx.decision.client = cx.settings().clients.find(credentials.id()).map(|known| Arc::clone(&known.id));
-    let client = cx.settings().clients.authenticate(&credentials)?;
+    let client = cx.authenticate(authorization, form)?;
     if grant.demands() == Demands::ConfidentialClient && client.public {
         return Err(Refusal::new(
             ErrorCode::UnauthorizedClient,

@@ -83,7 +83,7 @@ async fn attempt(
             let Some((news, read)) = asked(cx, seam, id, read, &held).await? else { return Ok(None) };
             next.identity = news.identity;
             next.kept = news.kept.into();
-            Some(Spend { key: id.to_owned(), read, next })
+            Some(Spend { key: id.to_owned(), read: Some(read), next })
         }
         None => None,
     };
@@ -91,7 +91,7 @@ async fn attempt(
     let held = grant::Grant { scopes: scopes.iter().collect(), ..held };
     let refresh = Pair::new(id.to_owned(), secret.expose().clone()).encode();
     let proof = proof(cx, held, client, Some(Secret::new(refresh)))?;
-    Ok(Some(Proof { spend, ..proof }))
+    Ok(Some(Proof { spend, grant: Some(id.to_owned()), ..proof }))
 }
 
 /// A refresh may ask for less than was granted, never for more.

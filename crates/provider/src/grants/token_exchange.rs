@@ -20,7 +20,7 @@ use crate::issue::{Products, Proof};
 use crate::policy::{self, Question, Targets};
 use crate::reserved::WITHHELD;
 use crate::scope::Scopes;
-use crate::{Cx, Living, introspection, own};
+use crate::{Cx, Living, introspection, own, revocation};
 
 /// See the module.
 pub(super) struct TokenExchange;
@@ -73,6 +73,7 @@ impl Grant for TokenExchange {
             check_kind(&living, connector, access, ask.requested)?;
             if own::is_own(connector) {
                 introspection::policy(cx, &vouched.claims).map_err(not_accepted)?;
+                revocation::check(cx, &vouched.claims, not_accepted("")).await?;
             }
             let granted = judge(cx, &question)?;
             Ok(proof(&question, granted, ask.requested))
@@ -241,6 +242,7 @@ fn proof(question: &Question<'_>, granted: policy::Granted, requested: TokenType
         spend: None,
         policy: question_policy,
         once: granted.once,
+        grant: None,
     }
 }
 

@@ -1,13 +1,15 @@
 //! An attempt to sign in, and where it is kept.
 
 use ambient::{Random, Secret, Time};
+use aws_lc_rs::hmac;
 use serde::{Deserialize, Serialize};
 use wire::b64;
 
-use super::CookieChange;
+use super::{CookieChange, Way};
 use crate::connector::Identity;
 use crate::records::grant::{Challenge, new_id};
 use crate::records::{Kept, Record, Sealing};
+use crate::response_type::ResponseType;
 use crate::settings::Settings;
 use crate::store::Kind;
 
@@ -18,16 +20,18 @@ pub struct Attempt {
     pub id: String,
     /// The client.
     pub client: String,
-    /// Checked, byte for byte.
-    pub redirect_uri: String,
+    /// How the client is answered.
+    pub way: Way,
+    /// What it wants.
+    pub response: ResponseType,
     /// What is asked for.
     pub scopes: Vec<String>,
-    /// The client's `state`.
-    pub state: String,
     /// The client's `nonce`.
     pub nonce: Option<String>,
     /// PKCE.
     pub challenge: Option<Challenge>,
+    /// `login_hint`
+    pub hint: Option<String>,
     /// The client wants consent to be asked for in any case.
     pub force_consent: bool,
     /// The chosen connector.
@@ -69,11 +73,16 @@ impl Attempt {
     pub fn next_step(&self, settings: &Settings) -> Step {
         if self.person.is_none() {
             Step::Identify
-        } else if !self.agreed && (self.force_consent || !settings.oauth2.skip_approval) {
+        } else if !self.agreed && (self.must_be_asked() || !settings.oauth2.skip_approval) {
             Step::Consent
         } else {
             Step::Issue
         }
+    }
+
+    /// For a device nobody may skip the question: its code may have come by mail (RFC 8628 section 5.4).
+    const fn must_be_asked(&self) -> bool {
+        self.force_consent || matches!(self.way, Way::Device { .. })
     }
 
     /// Whether it has taken too long.
@@ -95,13 +104,21 @@ impl Record for Attempt {
 pub struct Cookies {
     sealing: Sealing,
     policies: Sealing,
+    user_codes: hmac::Key,
 }
 
 impl Cookies {
     /// From the secret that [`crate::keys::Keeper::load`] gives.
     pub fn new(secret: &Secret<Vec<u8>>) -> Option<Self> {
         let sealing = Sealing::from_material(secret, "cookies")?;
-        Some(Self { sealing, policies: Sealing::from_material(secret, "policies")? })
+        let user_codes = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.expose()), b"user codes");
+        let user_codes = hmac::Key::new(hmac::HMAC_SHA256, user_codes.as_ref());
+        Some(Self { sealing, policies: Sealing::from_material(secret, "policies")?, user_codes })
+    }
+
+    /// The key of a device's record: who reads the store cannot tell the code from it.
+    pub(super) fn device_key(&self, user_code: &str) -> String {
+        b64::encode(hmac::sign(&self.user_codes, user_code.as_bytes()))
     }
 
     /// The name of the policy that granted a token, for the claim `obol_policy` of that token.

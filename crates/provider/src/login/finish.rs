@@ -1,18 +1,18 @@
 //! Agreeing, and the code for the client.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use ambient::Time;
-use url::Url;
+use ambient::Secret;
 use wire::oauth::ErrorCode;
 
 use super::attempt::forget;
 use super::identify::tell;
-use super::{Answer, Attempt, ConsentPage, Reply, Step, Stop, answer};
-use crate::error::Fault;
+use super::{Answer, Ask, Attempt, ConsentPage, Notice, Reply, Step, Stop, Way};
+use crate::error::{Error, Fault};
+use crate::grants::proof;
+use crate::issue::{Proof, issue_in_front};
 use crate::records::Change;
-use crate::records::grant::{self, Code, Grant};
+use crate::records::grant::{self, Code, Grant, Hash};
 use crate::scope::{EMAIL, FEDERATED, GROUPS, OFFLINE, PROFILE, Scopes};
 use crate::store::Outcome;
 use crate::{Cx, Living, Peer, Provider};
@@ -51,10 +51,11 @@ impl Provider {
             let mut attempt = self.identified(&mut cx, request, cookies).await?;
             if !agreed {
                 self.discard(&attempt).await?;
-                return Err(back(&attempt, ErrorCode::AccessDenied, "the person did not agree"));
+                self.refuse_device(&cx, &attempt).await?;
+                return Err(attempt.way.stop(ErrorCode::AccessDenied, "the person did not agree"));
             }
             attempt.agreed = true;
-            let reply = self.go_on(&Arc::clone(&cx.living), cx.now, attempt, true).await?;
+            let reply = self.go_on(&mut cx, attempt, true).await?;
             cx.decision.allowed = true;
             Ok(reply)
         };
@@ -63,26 +64,20 @@ impl Provider {
     }
 
     /// Where an attempt goes from here. `stored`: it is a record already.
-    pub(super) async fn go_on(
-        &self,
-        living: &Arc<Living>,
-        now: Time,
-        attempt: Attempt,
-        stored: bool,
-    ) -> Result<Reply, Stop> {
-        match attempt.next_step(&living.settings) {
+    pub(super) async fn go_on(&self, cx: &mut Cx<'_>, attempt: Attempt, stored: bool) -> Result<Reply, Stop> {
+        match attempt.next_step(cx.settings()) {
             Step::Identify => Err(Stop::Fault(Fault::Internal("an attempt went on without a person".into()))),
             Step::Consent => {
                 self.keep(&attempt).await?;
-                let to = format!("{}/approval?req={}", living.settings.issuer.path(), attempt.id);
+                let to = format!("{}/approval?req={}", cx.settings().issuer.path(), attempt.id);
                 Ok(Reply::asking(Answer::Redirect(to)))
             }
-            Step::Issue => {
-                if stored {
-                    self.discard(&attempt).await?;
-                }
-                self.issue_code(living, now, attempt).await
+            Step::Issue if matches!(attempt.way, Way::Device { .. }) => {
+                let cookie = Some(forget(cx.settings(), &attempt.id));
+                let answer = self.allow_device(cx, attempt).await?;
+                Ok(Reply { cookie, ..Reply::asking(answer) })
             }
+            Step::Issue => self.answer_client(cx, attempt, stored).await,
         }
     }
 
@@ -95,14 +90,8 @@ impl Provider {
     ) -> Result<Attempt, Stop> {
         let held = self.attempt_of(cx, request, cookies)?;
         let record = self.records.read::<Attempt>(&held.id).await?;
-        let over = || {
-            Stop::page(
-                400,
-                "This sign-in is already finished or has expired. Please begin again at the application.",
-            )
-        };
         let attempt = record.map(|found| found.value).filter(|attempt| !attempt.is_over(cx.now));
-        let attempt = attempt.ok_or_else(over)?;
+        let attempt = attempt.ok_or(Stop::page(400, Notice::Over))?;
         cx.is_about(&attempt);
         Ok(attempt)
     }
@@ -114,92 +103,120 @@ impl Provider {
         }
         let replaced =
             self.records.change(&attempt.id, |_: Attempt| Change::Put(attempt.clone(), ())).await?;
-        replaced.ok_or_else(finished)
+        replaced.ok_or(finished())
     }
 
     /// An attempt is used once: whoever removes it goes on, a second submission does not.
-    async fn discard(&self, attempt: &Attempt) -> Result<(), Stop> {
-        let found = self.records.read::<Attempt>(&attempt.id).await?.ok_or_else(finished)?;
+    pub(super) async fn discard(&self, attempt: &Attempt) -> Result<(), Stop> {
+        let found = self.records.read::<Attempt>(&attempt.id).await?.ok_or(finished())?;
         match self.records.remove::<Attempt>(&attempt.id, found.stamped()).await? {
             Outcome::Done => Ok(()),
             Outcome::Lost => Err(finished()),
         }
     }
 
-    async fn issue_code(&self, living: &Arc<Living>, now: Time, attempt: Attempt) -> Result<Reply, Stop> {
-        let missing = || Stop::Fault(Fault::Internal("an attempt was issued without a person".into()));
+    /// A code, tokens, or both. They are made before the attempt is used up, so that what cannot be given costs nothing;
+    /// whoever uses up the attempt is the one that answers.
+    async fn answer_client(&self, cx: &mut Cx<'_>, attempt: Attempt, stored: bool) -> Result<Reply, Stop> {
+        let living = Arc::clone(&cx.living);
+        let client = living.settings.clients.find(&attempt.client);
+        let client = client.ok_or(Stop::page(400, Notice::ClientGone))?;
         let random = &*self.around.random;
         let (id, secret) = (grant::new_id(random), grant::new_secret(random));
-        let mut to = redirect_uri(&attempt)?;
-        let person = attempt.person.ok_or_else(missing)?;
-        let grant = Grant {
-            client: attempt.client,
-            connector: attempt.connector,
+        let grant = Grant::of_attempt(&attempt, code_of(&attempt, &secret, cx))?;
+        let code = attempt.response.code.then(|| format!("{id}.{}", secret.expose()));
+        let mut fields: Vec<(&str, String)> = code.iter().map(|code| ("code", code.clone())).collect();
+        if attempt.response.in_front() {
+            let proof =
+                proof(cx, grant.clone(), client, None).map_err(|error| refused(&attempt.way, error))?;
+            let proof = Proof { grant: code.is_some().then(|| id.clone()), alg: client.signing_alg, ..proof };
+            let front = issue_in_front(cx, proof, attempt.response, code.as_deref()).await;
+            fields.extend(front.map_err(|error| refused(&attempt.way, error))?);
+        }
+        if stored {
+            self.discard(&attempt).await?;
+        }
+        if code.is_some() {
+            let (records, key) = (self.records.clone(), id);
+            self.around.tasks.finish(async move { records.create(&key, &grant).await }).await??;
+        }
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let answer = attempt.way.answer(&living.settings.issuer.text, &fields)?;
+        let cookie = Some(forget(&living.settings, &attempt.id));
+        Ok(Reply { cookie, ..Reply::asking(answer) })
+    }
+}
+
+impl Grant {
+    /// What the person allowed.
+    pub(super) fn of_attempt(attempt: &Attempt, code: Code) -> Result<Self, Stop> {
+        let missing = || Stop::Fault(Fault::Internal("an attempt was issued without a person".into()));
+        let person = attempt.person.clone().ok_or_else(missing)?;
+        Ok(Self {
+            client: attempt.client.clone(),
+            connector: attempt.connector.clone(),
             identity: person.identity,
-            scopes: attempt.scopes,
-            nonce: attempt.nonce,
+            scopes: attempt.scopes.clone(),
+            nonce: attempt.nonce.clone(),
             auth_time: person.at,
             kept: person.kept,
-            code: Code::new(
-                &secret,
-                attempt.redirect_uri,
-                attempt.challenge,
-                now + living.settings.expiry.codes,
-            ),
+            look_at: code.expires,
+            code: Some(code),
             refresh: None,
             ended: None,
-            look_at: (now + living.settings.expiry.codes).unix(),
-        };
-        let (records, key) = (self.records.clone(), id.clone());
-        self.around.tasks.finish(async move { records.create(&key, &grant).await }).await??;
-        let code = format!("{id}.{}", secret.expose());
-        answer(&mut to, &[("code", &code)], &attempt.state, &living.settings.issuer.text);
-        let cookie = Some(forget(&living.settings, &attempt.id));
-        Ok(Reply { cookie, ..Reply::asking(Answer::Redirect(to.into())) })
+        })
+    }
+}
+
+fn code_of(attempt: &Attempt, secret: &Secret<String>, cx: &Cx<'_>) -> Code {
+    let expires = cx.now + cx.settings().expiry.codes;
+    let uri = attempt.way.redirect_uri().to_owned();
+    Code::new(Hash::of(secret.expose()), uri, attempt.challenge.clone(), expires)
+}
+
+/// The client was checked when the request came; what is refused now is the configuration's, which is another one.
+fn refused(way: &Way, error: Error) -> Stop {
+    match error {
+        Error::Refusal(refusal) => way.stop(refusal.code, "the request can no longer be granted"),
+        Error::Fault(fault) => Stop::Fault(fault),
     }
 }
 
 fn consent(living: &Living, attempt: &Attempt) -> Result<ConsentPage, Stop> {
     let client = living.settings.clients.find(&attempt.client);
-    let client = client.ok_or_else(|| Stop::page(400, "The application is no longer registered here."))?;
+    let client = client.ok_or(Stop::page(400, Notice::ClientGone))?;
     let identity = attempt.person.as_ref().map(|person| person.identity.clone()).unwrap_or_default();
     let person = [identity.email, identity.preferred_username, identity.username]
         .into_iter()
         .find(|text| !text.is_empty());
+    let device = match &attempt.way {
+        Way::Device { code } => Some(code.clone()),
+        Way::Uri { .. } | Way::ByHand => None,
+    };
     Ok(ConsentPage {
+        device,
         action: format!("{}/approval", living.settings.issuer.path()),
         request: attempt.id.clone(),
         client: client.name.clone(),
         person: person.unwrap_or(identity.user_id),
-        asks: asks(&Scopes::from_stored(&attempt.scopes)),
+        asks: asks(living, &Scopes::from_stored(&attempt.scopes)),
     })
 }
 
-/// Everything that is asked for, in words; nothing is left out (Dex weakness L12).
-fn asks(scopes: &Scopes) -> Vec<Cow<'static, str>> {
-    let words = [
-        (PROFILE, "your name"),
-        (EMAIL, "your e-mail address"),
-        (GROUPS, "the groups you belong to"),
-        (OFFLINE, "access while you are away"),
-        (FEDERATED, "your account at the sign-in service"),
+/// Everything that is asked for; nothing is left out (Dex weakness L12).
+fn asks(living: &Living, scopes: &Scopes) -> Vec<Ask> {
+    let plain = [
+        (PROFILE, Ask::Profile),
+        (EMAIL, Ask::Email),
+        (GROUPS, Ask::Groups),
+        (OFFLINE, Ask::Offline),
+        (FEDERATED, Ask::Federated),
     ];
-    let plain =
-        words.into_iter().filter(|(scope, _)| scopes.has(scope)).map(|(_, words)| Cow::Borrowed(words));
-    plain.chain(scopes.peers().iter().map(|peer| Cow::Owned(format!("tokens that {peer} accepts")))).collect()
+    let plain = plain.into_iter().filter_map(|(scope, ask)| scopes.has(scope).then_some(ask));
+    let name = |id: &String| living.settings.clients.find(id).map_or(id, |peer| &peer.name).clone();
+    plain.chain(scopes.peers().iter().map(|peer| Ask::Peer(name(peer)))).collect()
 }
 
-fn finished() -> Stop {
-    Stop::page(400, "This sign-in is already finished. Please begin again at the application.")
-}
-
-fn back(attempt: &Attempt, code: ErrorCode, told: &'static str) -> Stop {
-    match redirect_uri(attempt) {
-        Ok(to) => Stop::Back { to: Box::new(to), state: attempt.state.clone(), code, told: told.into() },
-        Err(stop) => stop,
-    }
-}
-
-fn redirect_uri(attempt: &Attempt) -> Result<Url, Stop> {
-    Url::parse(&attempt.redirect_uri).map_err(|e| Stop::Fault(Fault::Internal(e.to_string())))
+const fn finished() -> Stop {
+    Stop::page(400, Notice::Finished)
 }

@@ -9,10 +9,12 @@ use wire::form::Form;
 use wire::oauth::ErrorCode;
 
 use super::attempt::{Person, fresh_id};
-use super::request::{Request, usable};
-use super::{Answer, Attempt, PasswordPage, Reply, Stop, redirect};
+use super::choose::usable;
+use super::request::Request;
+use super::{Answer, Attempt, Notice, PasswordPage, Reply, Stop, Way, redirect};
 use crate::connector::{Flow, Hints, Opened, PasswordFlow, SignedIn, UpstreamError};
 use crate::event::Event;
+use crate::limits::Door;
 use crate::records::Kept;
 use crate::scope::{GROUPS, OFFLINE};
 use crate::{Cx, Living, Peer, Provider};
@@ -48,7 +50,8 @@ impl Provider {
         let mut cx = self.begin(peer, "login");
         let outcome = self.attempt_of(&mut cx, state, cookies).and_then(|attempt| {
             let (opened, flow) = password_flow(&cx.living, &attempt, connector)?;
-            Ok(page(&cx, &attempt, opened, flow, "", false))
+            let hint = attempt.hint.as_deref().unwrap_or_default();
+            Ok(page(&cx, &attempt, opened, flow, hint, false))
         });
         tell(cx, outcome)
     }
@@ -71,7 +74,12 @@ impl Provider {
             let attempt = self.attempt_of(&mut cx, state, cookies)?;
             let living = Arc::clone(&cx.living);
             let (opened, flow) = password_flow(&living, &attempt, connector)?;
+            let now = self.around.clock.monotonic();
+            let charged = self.limits.admit(now, Door::Password, cx.decision.address, name)?;
             let tried = flow.login(hints(&attempt), name, password).await;
+            if !matches!(tried, Ok(None) | Err(UpstreamError::Denied(_))) {
+                charged.give_back();
+            }
             let Some(signed_in) = tried.map_err(|error| upstream(&mut cx, &error))? else {
                 cx.deny("wrong name or password");
                 return Ok(page(&cx, &attempt, opened, flow, name, true));
@@ -89,9 +97,7 @@ impl Provider {
     pub async fn callback(&self, peer: &Peer, form: &Form<'_>, cookies: Option<&str>) -> Result<Reply, Stop> {
         let mut cx = self.begin(peer, "login");
         let outcome = async {
-            let state = form
-                .get("state")
-                .ok_or_else(|| Stop::page(400, "The way back from the upstream lacks its state."))?;
+            let state = form.get("state").ok_or_else(|| Stop::page(400, Notice::NoState))?;
             let attempt = self.attempt_of(&mut cx, state, cookies)?;
             let living = Arc::clone(&cx.living);
             let opened = living.connector(&attempt.connector).ok_or_else(gone)?;
@@ -112,9 +118,7 @@ impl Provider {
         state: &str,
         cookies: Option<&str>,
     ) -> Result<Attempt, Stop> {
-        let attempt = self.cookies.find(cookies, state, cx.now).ok_or_else(|| {
-            Stop::page(400, "This sign-in is already finished, has expired, was begun in another browser, or cookies are blocked. Please begin again at the application.")
-        })?;
+        let attempt = self.cookies.find(cookies, state, cx.now).ok_or(Stop::page(400, Notice::NotHeld))?;
         cx.is_about(&attempt);
         still_allowed(&cx.living, &attempt)?;
         Ok(attempt)
@@ -127,19 +131,25 @@ impl Provider {
         form: &Form<'_>,
         cookies: Option<&str>,
     ) -> Result<Reply, Stop> {
-        let request = Request::read(cx, form)?;
+        let request = if form.mentions("user_code") {
+            Request::of_device(cx, form).await?
+        } else {
+            Request::read(cx, form)?
+        };
         let living = Arc::clone(&cx.living);
-        let opened = usable(&living, &request.client).find(|opened| *opened.id == *connector);
-        let opened = opened.ok_or_else(|| Stop::page(400, "There is no such way to sign in."))?;
+        let opened =
+            usable(&living, &request.client, &request.needs()).find(|opened| *opened.id == *connector);
+        let opened = opened.ok_or_else(|| Stop::page(400, Notice::UnknownConnector))?;
         let random = &*self.around.random;
         let mut attempt = Attempt {
             id: fresh_id(random),
             client: request.client.id.to_string(),
-            redirect_uri: request.redirect_uri,
+            way: request.way,
+            response: request.response,
             scopes: request.scopes.iter().collect(),
-            state: request.state,
             nonce: request.nonce,
             challenge: request.challenge,
+            hint: request.hint,
             force_consent: request.force_consent,
             connector: opened.id.to_string(),
             kept: Kept::default(),
@@ -156,7 +166,7 @@ impl Provider {
                 attempt.kept = departure.keep.into();
                 departure.to.into()
             }
-            Flow::None => return Err(Stop::page(400, "Nobody can sign in this way.")),
+            Flow::None => return Err(Stop::page(400, Notice::UnknownConnector)),
         };
         let cookie = self.cookies.keep(random, cx.settings(), cx.now, &attempt);
         let stale = self.cookies.stale(cookies, cx.settings(), cx.now);
@@ -173,7 +183,7 @@ impl Provider {
         attempt.person =
             Some(Person { identity: signed_in.identity, kept: signed_in.kept.into(), at: cx.now.unix() });
         cx.is_about(&attempt);
-        let reply = self.go_on(&Arc::clone(&cx.living), cx.now, attempt, false).await?;
+        let reply = self.go_on(cx, attempt, false).await?;
         cx.decision.allowed = true;
         Ok(reply)
     }
@@ -199,7 +209,10 @@ impl Cx<'_> {
 pub(super) fn tell(mut cx: Cx<'_>, outcome: Result<Reply, Stop>) -> Result<Reply, Stop> {
     let refused = match &outcome {
         Ok(_) => None,
-        Err(Stop::Page { told, .. }) => Some((ErrorCode::InvalidRequest, told.clone())),
+        Err(Stop::Page { notice, detail, .. }) => {
+            let reason = detail.clone().unwrap_or_else(|| notice.to_string().into());
+            Some((ErrorCode::InvalidRequest, reason))
+        }
         Err(Stop::Back { code, told, .. }) => Some((*code, told.clone())),
         Err(Stop::Fault(fault)) => Some((ErrorCode::ServerError, fault.to_string().into())),
     };
@@ -216,11 +229,15 @@ pub(super) fn tell(mut cx: Cx<'_>, outcome: Result<Reply, Stop>) -> Result<Reply
 /// The attempt was checked when it began; the configuration may be another one by now.
 fn still_allowed(living: &Living, attempt: &Attempt) -> Result<(), Stop> {
     let client = living.settings.clients.find(&attempt.client);
-    let client = client.ok_or_else(|| Stop::page(400, "The application is no longer registered here."))?;
-    if redirect::check(client, &attempt.redirect_uri).is_none() {
-        return Err(Stop::page(400, "The application's return address is no longer registered."));
+    let client = client.ok_or_else(|| Stop::page(400, Notice::ClientGone))?;
+    let device = matches!(attempt.way, Way::Device { .. });
+    if !device && !redirect::allows(client, attempt.way.redirect_uri()) {
+        return Err(Stop::page(400, Notice::ReturnGone));
     }
-    if usable(living, client).all(|opened| *opened.id != *attempt.connector) {
+    let needs = attempt.way.grant_types(attempt.response);
+    if !needs.iter().all(|kind| living.settings.oauth2.grants(kind))
+        || usable(living, client, &needs).all(|opened| *opened.id != *attempt.connector)
+    {
         return Err(gone());
     }
     Ok(())
@@ -276,23 +293,17 @@ fn hints(attempt: &Attempt) -> Hints {
 fn upstream(cx: &mut Cx<'_>, error: &UpstreamError) -> Stop {
     cx.deny(error.to_string());
     match error {
-        UpstreamError::Denied(_) => Stop::page(403, "You are not allowed to sign in here."),
-        UpstreamError::Invalid(_) => {
-            Stop::page(502, "The sign-in service gave an answer that cannot be trusted.")
-        }
-        UpstreamError::Unavailable(_) => {
-            Stop::page(503, "The sign-in service cannot be reached. Please try again in a moment.")
-        }
-        UpstreamError::Busy => {
-            Stop::page(503, "Too many people are signing in. Please try again in a moment.")
-        }
+        UpstreamError::Denied(_) => Stop::page(403, Notice::Denied),
+        UpstreamError::Invalid(_) => Stop::page(502, Notice::Untrusted),
+        UpstreamError::Unavailable(_) => Stop::page(503, Notice::Unreachable),
+        UpstreamError::Busy => Stop::page(503, Notice::Crowded),
     }
 }
 
-fn gone() -> Stop {
-    Stop::page(400, "This way to sign in is no longer there. Please begin again at the application.")
+const fn gone() -> Stop {
+    Stop::page(400, Notice::ConnectorGone)
 }
 
-fn too_large() -> Stop {
-    Stop::page(400, "The application's request is too large.")
+const fn too_large() -> Stop {
+    Stop::page(400, Notice::TooLarge)
 }

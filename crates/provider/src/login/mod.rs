@@ -12,17 +12,23 @@
 //! page (RFC 6749 section 4.1.2.1); afterwards it goes back with `state` and `iss` (RFC 9207).
 
 mod attempt;
+mod choose;
+mod device;
 mod finish;
 mod identify;
+mod notice;
 mod redirect;
 mod request;
+mod way;
 
 use std::borrow::Cow;
 
-use url::Url;
 use wire::oauth::ErrorCode;
 
 pub use attempt::{Attempt, Cookies, Step};
+pub use device::DeviceAnswer;
+pub use notice::Notice;
+pub use way::{Mode, Way};
 
 use crate::error::Fault;
 
@@ -55,6 +61,14 @@ pub enum Answer {
     Consent(ConsentPage),
     /// Elsewhere, by GET.
     Redirect(String),
+    /// To the client, by a form that the browser sends.
+    FormPost(FormPost),
+    /// The code, for the person to carry over.
+    ByHand(String),
+    /// A form for the code that a device shows.
+    Device(DevicePage),
+    /// The device goes on: the client, for people.
+    DeviceDone(String),
 }
 
 /// One connector to choose.
@@ -83,6 +97,17 @@ pub struct PasswordPage {
     pub wrong: bool,
 }
 
+/// The form for a device's code.
+#[derive(Debug, Clone)]
+pub struct DevicePage {
+    /// Where it is posted: a path on this host.
+    pub action: String,
+    /// What is filled in.
+    pub code: String,
+    /// There is no such code.
+    pub wrong: bool,
+}
+
 /// The consent form.
 #[derive(Debug, Clone)]
 pub struct ConsentPage {
@@ -94,8 +119,36 @@ pub struct ConsentPage {
     pub client: String,
     /// Who signed in, for people.
     pub person: String,
-    /// What the client will learn or may do, in words.
-    pub asks: Vec<Cow<'static, str>>,
+    /// It is for a device, which shows this code.
+    pub device: Option<String>,
+    /// What the client will learn or may do.
+    pub asks: Vec<Ask>,
+}
+
+/// One thing that a client asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// `profile`
+    Profile,
+    /// `email`
+    Email,
+    /// `groups`
+    Groups,
+    /// `offline_access`
+    Offline,
+    /// `federated:id`
+    Federated,
+    /// Tokens that another client accepts: its name.
+    Peer(String),
+}
+
+/// The answer to a client as a form (OAuth 2.0 Form Post Response Mode section 2).
+#[derive(Debug, Clone)]
+pub struct FormPost {
+    /// The client's redirect URI.
+    pub action: String,
+    /// What is sent.
+    pub fields: Vec<(String, String)>,
 }
 
 /// What happens to a cookie.
@@ -117,20 +170,20 @@ pub struct CookieChange {
 #[derive(Debug, thiserror::Error)]
 pub enum Stop {
     /// A page for the person: there is no client to tell.
-    #[error("{told}")]
+    #[error("{notice}")]
     Page {
         /// The HTTP status.
         status: u16,
         /// For the person.
-        told: Cow<'static, str>,
+        notice: Notice,
+        /// The same in the protocol's words, for whoever mends the application.
+        detail: Option<Cow<'static, str>>,
     },
     /// Back to the client.
     #[error("{}: {told}", code.as_str())]
     Back {
-        /// Its redirect URI.
-        to: Box<Url>,
-        /// `state` as it came.
-        state: String,
+        /// How it is reached.
+        way: Box<Way>,
         /// The code.
         code: ErrorCode,
         /// For the client.
@@ -143,8 +196,13 @@ pub enum Stop {
 
 impl Stop {
     /// A page.
-    pub fn page(status: u16, told: impl Into<Cow<'static, str>>) -> Self {
-        Self::Page { status, told: told.into() }
+    pub const fn page(status: u16, notice: Notice) -> Self {
+        Self::Page { status, notice, detail: None }
+    }
+
+    /// A page that says more for the application's maker.
+    pub fn detailed(status: u16, notice: Notice, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::Page { status, notice, detail: Some(detail.into()) }
     }
 }
 
@@ -158,17 +216,4 @@ impl From<ambient::Lost> for Stop {
     fn from(lost: ambient::Lost) -> Self {
         Self::Fault(Fault::Internal(lost.to_string()))
     }
-}
-
-/// The client's redirect URI with the error in its query (RFC 6749 section 4.1.2.1).
-pub fn error_location(mut to: Url, state: &str, code: ErrorCode, told: &str, issuer: &str) -> String {
-    answer(&mut to, &[("error", code.as_str()), ("error_description", told)], state, issuer);
-    to.into()
-}
-
-/// Adds an answer with `state` if there was one (RFC 6749 section 4.1.2; clients that sent none refuse an empty one)
-/// and `iss` (RFC 9207 section 2).
-fn answer(to: &mut Url, what: &[(&str, &str)], state: &str, issuer: &str) {
-    let state = Some(("state", state)).filter(|(_, state)| !state.is_empty());
-    to.query_pairs_mut().extend_pairs(what).extend_pairs(state).append_pair("iss", issuer);
 }

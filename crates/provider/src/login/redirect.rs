@@ -2,19 +2,27 @@
 
 use url::{Host, Url};
 
+use super::way::BY_HAND;
 use crate::clients::Client;
 
-/// The URI, if the client may be answered there: one of its own, byte for byte; for a native app its own loopback
-/// address on any port; for a public client without any, every loopback address.
-pub(super) fn check(client: &Client, raw: &str) -> Option<Url> {
-    let url = Url::parse(raw).ok()?;
-    if url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
-        return None;
-    }
+/// Whether the client may be answered there: one of its own URIs, byte for byte; for a native app its own loopback
+/// address on any port; for a public client without any, every loopback address, and nowhere but the page.
+pub(super) fn allows(client: &Client, raw: &str) -> bool {
     let registered = client.redirect_uris.iter().any(|known| known == raw);
-    let native = client.public && is_loopback(&url);
+    let native = client.public && client.redirect_uris.is_empty();
+    if raw == BY_HAND {
+        return registered || native;
+    }
+    let Ok(url) = Url::parse(raw) else { return false };
+    if url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
+        return false;
+    }
+    // A browser would run or show these instead of leaving.
+    if SCRIPTS.contains(&url.scheme()) {
+        return false;
+    }
     let own_loopback = || client.redirect_uris.iter().any(|known| same_but_port(known, &url));
-    (registered || native && (client.redirect_uris.is_empty() || own_loopback())).then_some(url)
+    registered || is_loopback(&url) && (native || client.public && own_loopback())
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -38,6 +46,8 @@ fn same_but_port(known: &str, url: &Url) -> bool {
         && known.query() == url.query()
 }
 
+const SCRIPTS: [&str; 7] = ["javascript", "vbscript", "data", "blob", "file", "about", "filesystem"];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,7 +64,7 @@ mod tests {
             signing_alg: None,
             own_groups: vec![],
         };
-        check(&client, raw).is_some()
+        allows(&client, raw)
     }
 
     #[test]
@@ -90,9 +100,20 @@ mod tests {
         ] {
             assert!(!allowed(true, &[], evil), "{evil}");
         }
+        for evil in ["javascript:alert(1)", "data:text/html,x", "blob:https://a/b", "https://a.example/#f"] {
+            assert!(!allowed(false, &[evil], evil), "{evil} is registered");
+        }
+        assert!(allowed(false, &["com.example.app:/cb"], "com.example.app:/cb"));
         assert!(allowed(true, &["http://127.0.0.1/cb"], "http://127.0.0.1:5555/cb"));
         assert!(!allowed(true, &["http://127.0.0.1/cb"], "http://127.0.0.1:5555/other"));
         assert!(!allowed(true, &["http://localhost/cb"], "http://localhost:5555/cb"));
         assert!(!allowed(false, &["http://127.0.0.1/cb"], "http://127.0.0.1:5555/cb"));
+    }
+
+    #[test]
+    fn a_code_is_carried_by_hand_for_native_apps_or_where_it_is_registered() {
+        assert!(allowed(true, &[], BY_HAND) && allowed(false, &[BY_HAND], BY_HAND));
+        assert!(!allowed(false, &[], BY_HAND) && !allowed(true, &["http://127.0.0.1/cb"], BY_HAND));
+        assert!(!allowed(true, &[], "urn:ietf:wg:oauth:2.0:oob:auto"));
     }
 }

@@ -1,122 +1,105 @@
 //! The authorization request (OpenID Connect Core section 3.1.2.1), read and checked in Dex's order (dex.md 1.8).
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
-use url::Url;
 use wire::form::Form;
 use wire::oauth::{ErrorCode, grant_type};
 
-use super::identify::tell;
-use super::{Answer, Choice, Reply, Stop, redirect};
+use super::way::BY_HAND;
+use super::{Mode, Notice, Stop, Way, redirect};
+use crate::Cx;
 use crate::clients::Client;
-use crate::connector::{Flow, Opened};
 use crate::records::grant::{Challenge, Method};
+use crate::response_type::ResponseType;
 use crate::scope::{OPENID, Scopes};
-use crate::{Cx, Living, Peer, Provider};
 
 /// A request that may go on: everything in it is checked.
 pub(super) struct Request {
     pub client: Arc<Client>,
-    pub redirect_uri: String,
+    pub way: Way,
+    pub response: ResponseType,
     pub scopes: Scopes,
-    pub state: String,
     pub nonce: Option<String>,
     pub challenge: Option<Challenge>,
+    pub hint: Option<String>,
     pub force_consent: bool,
-}
-
-impl Provider {
-    /// `/auth`: which connector. `query` is the request as it came, and goes along unchanged.
-    ///
-    /// # Errors
-    /// [`Stop`]
-    pub fn authorize(&self, peer: &Peer, query: &str, form: &Form<'_>) -> Result<Reply, Stop> {
-        let cx = self.begin(peer, "authorize");
-        let outcome = choose(&cx, query, form);
-        tell(cx, outcome)
-    }
-}
-
-fn choose(cx: &Cx<'_>, query: &str, form: &Form<'_>) -> Result<Reply, Stop> {
-    let client = find_client(cx, form, 400)?;
-    if form.get("prompt").is_some_and(|prompt| prompt.split(' ').any(|word| word == "none")) {
-        // Nobody is asked anything, not even which connector: the answer goes straight back.
-        Request::read(cx, form)?;
-    }
-    let choices: Vec<&Opened> = usable(&cx.living, &client).collect();
-    let path = |opened: &Opened| {
-        let id = percent(&opened.id);
-        format!("{}/auth/{id}?{}", cx.settings().issuer.path(), without_connector(query))
-    };
-    let chosen = match form.get("connector_id") {
-        Some(id) => Some(
-            choices
-                .iter()
-                .find(|opened| *opened.id == *id)
-                .copied()
-                .ok_or_else(|| Stop::page(400, "There is no such way to sign in."))?,
-        ),
-        None => None,
-    };
-    let only = match choices.as_slice() {
-        [] => {
-            return Err(Stop::page(
-                400,
-                "This application cannot be signed in to: no connector is allowed for it.",
-            ));
-        }
-        [one] if !cx.settings().oauth2.always_show_login => Some(*one),
-        _ => None,
-    };
-    if let Some(opened) = chosen.or(only) {
-        return Ok(Reply::asking(Answer::Redirect(path(opened))));
-    }
-    let mut list: Vec<Choice> = choices
-        .into_iter()
-        .map(|opened| Choice { name: opened.name.to_string(), kind: opened.kind, path: path(opened) })
-        .collect();
-    list.sort_by_key(|choice| choice.name.to_lowercase());
-    Ok(Reply::asking(Answer::Choose(list)))
 }
 
 impl Request {
     pub(super) fn read(cx: &Cx<'_>, form: &Form<'_>) -> Result<Self, Stop> {
         let client = find_client(cx, form, 404)?;
-        let raw = form
-            .get("redirect_uri")
-            .ok_or_else(|| Stop::page(400, "The application did not say where to return to."))?;
-        let to = redirect::check(&client, raw).ok_or_else(|| {
-            Stop::page(400, "The application named a return address that is not registered for it.")
-        })?;
-        let state = form.get("state").unwrap_or_default().to_owned();
-        let back = Back { to, state: state.clone() };
+        let raw = form.get("redirect_uri").ok_or(Stop::page(400, Notice::NoReturn))?;
+        if !redirect::allows(&client, raw) {
+            return Err(Stop::page(400, Notice::BadReturn));
+        }
+        let back = Back { way: way(form, raw) };
         back.refuse_unread(form)?;
         let challenge = back.challenge(cx, form, &client)?;
         let scopes = back.scopes(cx, form, &client)?;
-        back.response_type(cx, form)?;
+        let response = back.response_type(cx, form)?;
         let force_consent = back.prompt(form)?;
         Ok(Self {
             client,
-            redirect_uri: raw.to_owned(),
+            way: back.way,
+            response,
             scopes,
-            state,
             nonce: form.get("nonce").map(str::to_owned),
             challenge,
+            hint: form.get("login_hint").filter(|hint| hint.len() <= MOST_HINT).map(str::to_owned),
             force_consent,
         })
     }
 }
 
+impl Request {
+    /// The request of a device, by the code that it shows. What it asks for was checked when it did.
+    pub(super) async fn of_device(cx: &mut Cx<'_>, form: &Form<'_>) -> Result<Self, Stop> {
+        let provider = cx.provider;
+        let (code, device) = provider.waiting(cx, form.get("user_code").unwrap_or_default()).await?;
+        let client = cx.settings().clients.find(&device.client).cloned();
+        if !cx.settings().oauth2.grants(grant_type::DEVICE_CODE) {
+            return Err(Stop::page(400, Notice::DeviceOver));
+        }
+        Ok(Self {
+            client: client.ok_or(Stop::page(400, Notice::ClientGone))?,
+            way: Way::Device { code },
+            response: ResponseType::CODE,
+            scopes: Scopes::from_stored(&device.scopes),
+            nonce: None,
+            challenge: None,
+            hint: None,
+            force_consent: true,
+        })
+    }
+
+    /// The grant types that a connector must be for.
+    pub(super) fn needs(&self) -> Vec<&'static str> {
+        self.way.grant_types(self.response)
+    }
+}
+
+/// How the client is answered, also with an error about the very parameters that say so.
+fn way(form: &Form<'_>, raw: &str) -> Way {
+    if raw == BY_HAND {
+        return Way::ByHand;
+    }
+    let response = form.get("response_type").and_then(ResponseType::parse).unwrap_or(ResponseType::CODE);
+    let named = form.get("response_mode").and_then(Mode::from_name).filter(|mode| mode.fits(response));
+    Way::Uri {
+        uri: raw.to_owned(),
+        mode: named.unwrap_or(Mode::default_of(response)),
+        state: form.get("state").unwrap_or_default().to_owned(),
+    }
+}
+
 /// Where errors go once client and redirect URI are good.
 struct Back {
-    to: Url,
-    state: String,
+    way: Way,
 }
 
 impl Back {
     fn stop(&self, code: ErrorCode, told: &'static str) -> Stop {
-        Stop::Back { to: Box::new(self.to.clone()), state: self.state.clone(), code, told: told.into() }
+        self.way.stop(code, told)
     }
 
     fn refuse_unread(&self, form: &Form<'_>) -> Result<(), Stop> {
@@ -126,42 +109,20 @@ impl Back {
         if form.mentions("request_uri") {
             return Err(self.stop(ErrorCode::RequestUriNotSupported, "request objects are not supported"));
         }
-        match form.get("response_mode") {
-            None | Some("query") => Ok(()),
-            Some(_) => Err(self.stop(ErrorCode::InvalidRequest, "this response_mode is not supported")),
+        if form.mentions("registration") {
+            return Err(
+                self.stop(ErrorCode::RegistrationNotSupported, "clients are registered by the administrator")
+            );
         }
+        Ok(())
     }
 
     /// RFC 7636; demanded of public clients (DESIGN section 6).
     fn challenge(&self, cx: &Cx<'_>, form: &Form<'_>, client: &Client) -> Result<Option<Challenge>, Stop> {
         let pkce = &cx.settings().oauth2.pkce;
-        let Some(value) = form.get("code_challenge") else {
-            if form.mentions("code_challenge_method") {
-                return Err(
-                    self.stop(ErrorCode::InvalidRequest, "code_challenge_method without code_challenge")
-                );
-            }
-            if pkce.of_all || client.public && pkce.of_public {
-                return Err(self.stop(
-                    ErrorCode::InvalidRequest,
-                    "code_challenge is missing: this client must use PKCE",
-                ));
-            }
-            return Ok(None);
-        };
-        let method = match form.get("code_challenge_method").unwrap_or("plain") {
-            "S256" => Some(Method::S256),
-            "plain" => Some(Method::Plain),
-            _ => None,
-        };
-        let method = method.filter(|method| pkce.methods.contains(method));
-        let method = method.ok_or_else(|| {
-            self.stop(ErrorCode::InvalidRequest, "this code_challenge_method is not supported")
-        })?;
-        if !(43..=128).contains(&value.len()) {
-            return Err(self.stop(ErrorCode::InvalidRequest, "code_challenge must have 43 to 128 characters"));
-        }
-        Ok(Some(Challenge { method, value: value.to_owned() }))
+        let code = form.get("response_type").and_then(ResponseType::parse).is_none_or(|asked| asked.code);
+        let demanded = pkce.of_all || client.public && pkce.of_public && code;
+        challenge(cx, form, demanded).map_err(|told| self.stop(ErrorCode::InvalidRequest, told))
     }
 
     fn scopes(&self, cx: &Cx<'_>, form: &Form<'_>, client: &Client) -> Result<Scopes, Stop> {
@@ -178,17 +139,27 @@ impl Back {
         Ok(scopes)
     }
 
-    fn response_type(&self, cx: &Cx<'_>, form: &Form<'_>) -> Result<(), Stop> {
+    fn response_type(&self, cx: &Cx<'_>, form: &Form<'_>) -> Result<ResponseType, Stop> {
         let asked = form
             .get("response_type")
             .ok_or_else(|| self.stop(ErrorCode::InvalidRequest, "response_type is missing"))?;
-        if !cx.settings().oauth2.response_types.iter().any(|known| known == asked) {
+        let asked = ResponseType::parse(asked)
+            .ok_or_else(|| self.stop(ErrorCode::UnsupportedResponseType, "an unknown response_type"))?;
+        if !cx.settings().oauth2.answers(asked) {
             return Err(self.stop(ErrorCode::UnsupportedResponseType, "this response_type is not supported"));
         }
-        if cx.settings().oauth2.grants(grant_type::AUTHORIZATION_CODE) {
-            Ok(())
-        } else {
-            Err(self.stop(ErrorCode::UnauthorizedClient, "the code flow is switched off"))
+        if asked.in_front() && matches!(self.way, Way::ByHand) {
+            return Err(self.stop(ErrorCode::InvalidRequest, "tokens are not carried over by hand"));
+        }
+        if asked.id_token && form.get("nonce").is_none() {
+            // OpenID Connect Core sections 3.2.2.1 and 3.3.2.11.
+            return Err(self.stop(ErrorCode::InvalidRequest, "nonce is missing"));
+        }
+        match form.get("response_mode").map(Mode::from_name) {
+            None => Ok(asked),
+            Some(Some(mode)) if mode.fits(asked) => Ok(asked),
+            Some(Some(_)) => Err(self.stop(ErrorCode::InvalidRequest, "tokens do not stand in a query")),
+            Some(None) => Err(self.stop(ErrorCode::InvalidRequest, "this response_mode is not supported")),
         }
     }
 
@@ -214,41 +185,39 @@ impl Back {
     }
 }
 
-fn find_client(cx: &Cx<'_>, form: &Form<'_>, unknown: u16) -> Result<Arc<Client>, Stop> {
-    let id =
-        form.get("client_id").ok_or_else(|| Stop::page(400, "The application did not say who it is."))?;
-    let client = cx.settings().clients.find(id);
-    client.cloned().ok_or_else(|| Stop::page(unknown, "The application is not registered here."))
-}
-
-/// Connectors that a person can sign in through, for this client.
-pub(super) fn usable<'l>(living: &'l Living, client: &Client) -> impl Iterator<Item = &'l Opened> {
-    living.connectors.iter().filter(move |opened| {
-        !matches!(opened.connector.flow(), Flow::None)
-            && client.may_use(&opened.id)
-            && opened.allows(grant_type::AUTHORIZATION_CODE)
-    })
-}
-
-fn percent(id: &str) -> String {
-    url::form_urlencoded::byte_serialize(id.as_bytes()).collect::<String>().replace('+', "%20")
-}
-
-/// What a form sent by POST may hold raw is escaped, so that it can stand in a URL.
-fn without_connector(query: &str) -> String {
-    let pairs = query.split('&').filter(|pair| !pair.starts_with("connector_id="));
-    let mut out = String::with_capacity(query.len());
-    for pair in pairs {
-        if !out.is_empty() {
-            out.push('&');
+/// The challenge of a request, or what is wrong with it.
+pub(super) fn challenge(
+    cx: &Cx<'_>,
+    form: &Form<'_>,
+    demanded: bool,
+) -> Result<Option<Challenge>, &'static str> {
+    let Some(value) = form.get("code_challenge") else {
+        if form.mentions("code_challenge_method") {
+            return Err("code_challenge_method without code_challenge");
         }
-        for byte in pair.bytes() {
-            if byte.is_ascii_graphic() && !b"#\"<>".contains(&byte) {
-                out.push(char::from(byte));
-            } else {
-                let _ = write!(out, "%{byte:02X}");
-            }
+        if demanded {
+            return Err("code_challenge is missing: this client must use PKCE");
         }
+        return Ok(None);
+    };
+    let method = match form.get("code_challenge_method").unwrap_or("plain") {
+        "S256" => Some(Method::S256),
+        "plain" => Some(Method::Plain),
+        _ => None,
+    };
+    let method = method.filter(|method| cx.settings().oauth2.pkce.methods.contains(method));
+    let method = method.ok_or("this code_challenge_method is not supported")?;
+    if !(43..=128).contains(&value.len()) {
+        return Err("code_challenge must have 43 to 128 characters");
     }
-    out
+    Ok(Some(Challenge { method, value: value.to_owned() }))
 }
+
+pub(super) fn find_client(cx: &Cx<'_>, form: &Form<'_>, unknown: u16) -> Result<Arc<Client>, Stop> {
+    let id = form.get("client_id").ok_or(Stop::page(400, Notice::NoClient))?;
+    let client = cx.settings().clients.find(id);
+    client.cloned().ok_or(Stop::page(unknown, Notice::UnknownClient))
+}
+
+/// A longer one is no name that anybody types.
+const MOST_HINT: usize = 256;

@@ -1,12 +1,16 @@
 //! A grant: what one person allowed one client, with its code, its refresh generations and its end. Every rule of
 //! single use is a step of this one record, so that a compare-and-replace enforces it across replicas.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use ambient::{Random, RandomExt as _, Secret, Time};
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use wire::b64;
+use wire::dex::Pair;
 
 use super::lineage::Lineage;
 use super::{Change, Kept, Record, Sealing};
@@ -30,8 +34,8 @@ pub struct Grant {
     pub auth_time: i64,
     /// What the connector needs to ask again; sealed with the record.
     pub kept: Kept,
-    /// The code, also after it was spent.
-    pub code: Code,
+    /// The code, also after it was spent; none where a password opened the grant.
+    pub code: Option<Code>,
     /// The refresh token, if one was given out.
     pub refresh: Option<Refresh>,
     /// Ended before its time: when and why.
@@ -128,8 +132,9 @@ pub enum Refreshed {
     Replayed,
 }
 
+/// The hash of a secret.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Hash([u8; 32]);
+pub struct Hash([u8; 32]);
 
 impl Record for Grant {
     const KIND: Kind = Kind("grant");
@@ -147,35 +152,36 @@ impl Grant {
         if let Some(why) = self.unredeemable(now, asked) {
             return Change::Keep(Redeemed::Refused(why));
         }
-        if self.code.spent {
+        if self.code.as_ref().is_none_or(|code| code.spent) {
             return Change::Put(self.end(now, "the code was redeemed twice"), Redeemed::Replayed);
         }
-        self.code.spent = true;
+        if let Some(code) = &mut self.code {
+            code.spent = true;
+        }
         if asked.with_refresh {
-            self.refresh = Some(Refresh::first(now, asked.refresh_secret));
-            self.look_at = now.unix().saturating_add(LOOK_AGAIN);
+            self.open_refresh(now, asked.refresh_secret);
         }
         let done = Box::new(self.clone());
         Change::Put(self, Redeemed::Done(done))
     }
 
     fn unredeemable(&self, now: Time, asked: &Redemption<'_>) -> Option<&'static str> {
-        if !self.code.hash.is_of(asked.secret) {
+        let Some(code) = self.code.as_ref().filter(|code| code.hash.is_of(asked.secret)) else {
             return Some("unknown code");
-        }
+        };
         if self.client != asked.client {
             return Some("the code belongs to another client");
         }
         if self.ended.is_some() {
             return Some("the grant has ended");
         }
-        if now.unix() >= self.code.expires && !self.code.spent {
+        if now.unix() >= code.expires && !code.spent {
             return Some("the code has expired");
         }
-        if self.code.redirect_uri != asked.redirect_uri {
+        if code.redirect_uri != asked.redirect_uri {
             return Some("redirect_uri differs from the authorization request's");
         }
-        match (&self.code.challenge, asked.verifier) {
+        match (&code.challenge, asked.verifier) {
             (None, None) => None,
             (Some(challenge), Some(verifier)) if challenge.is_met_by(verifier) => None,
             (Some(_), Some(_)) => Some("code_verifier does not match"),
@@ -192,12 +198,33 @@ impl Grant {
         self
     }
 
+    /// Gives it a first refresh token.
+    pub fn open_refresh(&mut self, now: Time, secret: &Secret<String>) {
+        self.refresh = Some(Refresh::first(now, secret));
+        self.look_at = now.unix().saturating_add(LOOK_AGAIN);
+    }
+
+    /// Whether the secret is of any of its refresh tokens.
+    pub fn gave(&self, secret: &str) -> bool {
+        self.refresh
+            .as_ref()
+            .is_some_and(|refresh| refresh.current.is_of(secret) || refresh.lineage.knows(secret))
+    }
+
+    /// The `sub` of its tokens.
+    pub fn subject(&self) -> String {
+        Pair::new(&*self.identity.user_id, &*self.connector).encode()
+    }
+
     /// What the sweeper makes of it: `None` if nothing can be done with it any more, else the same, looked at again later.
-    /// A spent code is kept until it would have expired, so that its replay is noticed.
-    pub fn swept(mut self, now: Time, rules: &RefreshRules) -> Option<Self> {
-        let code_over = now.unix() >= self.code.expires;
+    /// A spent code is kept until it would have expired, so that its replay is noticed; an ended grant as long as an
+    /// access token may live, so that it ends those that came of it.
+    pub fn swept(mut self, now: Time, rules: &RefreshRules, longest_token: Duration) -> Option<Self> {
+        let code_over = self.code.as_ref().is_none_or(|code| now.unix() >= code.expires);
         let refresh_over = self.refresh.as_ref().is_none_or(|refresh| refresh.is_over(now, rules));
-        if code_over && (refresh_over || self.ended.is_some()) {
+        let ended =
+            self.ended.as_ref().map(|(at, _)| now.unix() >= at.saturating_add(seconds(longest_token)));
+        if code_over && ended.unwrap_or(refresh_over) {
             return None;
         }
         self.look_at = now.unix().saturating_add(LOOK_AGAIN);
@@ -266,20 +293,9 @@ pub struct Redemption<'a> {
 }
 
 impl Code {
-    /// A code with that secret.
-    pub fn new(
-        secret: &Secret<String>,
-        redirect_uri: String,
-        challenge: Option<Challenge>,
-        expires: Time,
-    ) -> Self {
-        Self {
-            hash: Hash::of(secret.expose()),
-            redirect_uri,
-            challenge,
-            expires: expires.unix(),
-            spent: false,
-        }
+    /// A code whose secret has that hash.
+    pub fn new(hash: Hash, redirect_uri: String, challenge: Option<Challenge>, expires: Time) -> Self {
+        Self { hash, redirect_uri, challenge, expires: expires.unix(), spent: false }
     }
 }
 
@@ -335,13 +351,15 @@ impl Refresh {
 }
 
 impl Hash {
-    fn of(secret: &str) -> Self {
+    /// Of a secret that cannot be guessed.
+    pub fn of(secret: &str) -> Self {
         let mut out = [0; 32];
         out.copy_from_slice(digest(&SHA256, secret.as_bytes()).as_ref());
         Self(out)
     }
 
-    fn is_of(self, secret: &str) -> bool {
+    /// Whether it is of that one.
+    pub fn is_of(self, secret: &str) -> bool {
         // Hashes of secrets with 160 random bits: the time of comparing them tells nothing usable.
         self == Self::of(secret)
     }
@@ -384,175 +402,3 @@ const REUSE: &[u8] = b"reuse";
 
 /// A grant with a refresh token is looked at daily.
 const LOOK_AGAIN: i64 = 24 * 3600;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use ambient::SystemRandom;
-
-    const NOW: Time = Time::from_unix(1_000_000);
-    const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-
-    fn grant(challenge: bool) -> Grant {
-        let challenge = challenge.then(|| Challenge {
-            method: Method::S256,
-            value: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM".into(),
-        });
-        Grant {
-            client: "app".into(),
-            connector: "local".into(),
-            identity: Identity::default(),
-            scopes: vec![],
-            nonce: None,
-            auth_time: 0,
-            kept: Kept::default(),
-            code: Code::new(
-                &"secret".into(),
-                "https://app/cb".into(),
-                challenge,
-                NOW + Duration::from_secs(60),
-            ),
-            refresh: None,
-            ended: None,
-            look_at: 0,
-        }
-    }
-
-    fn ask<'a>(
-        secret: &'a str,
-        client: &'a str,
-        verifier: Option<&'a str>,
-        refresh: &'a Secret<String>,
-    ) -> Redemption<'a> {
-        Redemption {
-            secret,
-            client,
-            redirect_uri: "https://app/cb",
-            verifier,
-            with_refresh: true,
-            refresh_secret: refresh,
-        }
-    }
-
-    fn refused(change: &Change<Grant, Redeemed>) -> bool {
-        matches!(change, Change::Keep(Redeemed::Refused(_)))
-    }
-
-    #[test]
-    fn a_code_is_bound_and_redeemed_once() {
-        let r1 = Secret::from("r1");
-        assert!(refused(&grant(true).redeem(NOW, &ask("other", "app", Some(VERIFIER), &r1))));
-        assert!(refused(&grant(true).redeem(NOW, &ask("secret", "evil", Some(VERIFIER), &r1))));
-        assert!(refused(&grant(true).redeem(NOW, &ask("secret", "app", None, &r1))));
-        assert!(refused(&grant(true).redeem(NOW, &ask("secret", "app", Some(&"x".repeat(43)), &r1))));
-        assert!(
-            refused(&grant(false).redeem(NOW, &ask("secret", "app", Some(VERIFIER), &r1))),
-            "attack 21: stripped challenge"
-        );
-        assert!(refused(
-            &grant(true).redeem(NOW + Duration::from_secs(60), &ask("secret", "app", Some(VERIFIER), &r1))
-        ));
-        let elsewhere =
-            Redemption { redirect_uri: "https://app/cb/", ..ask("secret", "app", Some(VERIFIER), &r1) };
-        assert!(refused(&grant(true).redeem(NOW, &elsewhere)));
-
-        let Change::Put(spent, Redeemed::Done(_)) =
-            grant(true).redeem(NOW, &ask("secret", "app", Some(VERIFIER), &r1))
-        else {
-            panic!()
-        };
-        let Change::Put(ended, Redeemed::Replayed) =
-            spent.redeem(NOW, &ask("secret", "app", Some(VERIFIER), &r1))
-        else {
-            panic!()
-        };
-        assert!(ended.ended.is_some());
-        let after = ended.present(NOW, &RefreshRules::default(), "app", "r1", &SystemRandom);
-        assert!(matches!(after, Change::Keep(Refreshed::Refused(_))), "what the code opened has ended too");
-    }
-
-    fn refreshing() -> Grant {
-        let mut g = grant(false);
-        g.refresh = Some(Refresh::first(NOW, &"r1".into()));
-        g
-    }
-
-    fn rotate(g: Grant, now: Time, rules: &RefreshRules, secret: &str) -> (Grant, String) {
-        match g.present(now, rules, "app", secret, &SystemRandom) {
-            Change::Put(g, Refreshed::Done { secret, .. }) => (g, secret.expose().clone()),
-            _ => panic!("not rotated"),
-        }
-    }
-
-    #[test]
-    fn rotation_window_and_replay() {
-        let rules = RefreshRules { reuse_interval: Duration::from_secs(10), ..RefreshRules::default() };
-        let (g, r2) = rotate(refreshing(), NOW, &rules, "r1");
-        assert_ne!(r2, "r1");
-        let again = g.clone().present(NOW + Duration::from_secs(10), &rules, "app", "r1", &SystemRandom);
-        assert!(
-            matches!(again, Change::Keep(Refreshed::Done { secret, asked_again: true, .. }) if *secret.expose() == r2)
-        );
-        let late = g.clone().present(NOW + Duration::from_secs(11), &rules, "app", "r1", &SystemRandom);
-        let Change::Put(ended, Refreshed::Replayed) = late else { panic!() };
-        assert!(matches!(
-            ended.present(NOW, &rules, "app", &r2, &SystemRandom),
-            Change::Keep(Refreshed::Refused(_))
-        ));
-        assert!(matches!(
-            g.present(NOW, &rules, "evil", &r2, &SystemRandom),
-            Change::Keep(Refreshed::Refused(_))
-        ));
-    }
-
-    #[test]
-    fn a_replay_is_noticed_however_often_the_thief_rotated() {
-        let rules = RefreshRules::default();
-        let (g, r2) = rotate(refreshing(), NOW, &rules, "r1");
-        let (g, r3) = rotate(g, NOW, &rules, &r2);
-        let (g, _) = rotate(g, NOW, &rules, &r3);
-        for old in ["r1", &r2, &r3] {
-            let late = g.clone().present(NOW + Duration::from_secs(1), &rules, "app", old, &SystemRandom);
-            assert!(matches!(late, Change::Put(_, Refreshed::Replayed)), "{old}");
-        }
-        let guessed = g.present(NOW, &rules, "app", "guessed", &SystemRandom);
-        assert!(matches!(guessed, Change::Keep(Refreshed::Refused(_))), "a guess ends nothing");
-    }
-
-    #[test]
-    fn lifetimes_end_and_rotation_can_be_off() {
-        let rules = RefreshRules {
-            absolute_lifetime: Duration::from_secs(100),
-            valid_if_not_used_for: Duration::from_secs(60),
-            ..RefreshRules::default()
-        };
-        let (g, r2) = rotate(refreshing(), NOW + Duration::from_secs(59), &rules, "r1");
-        assert!(matches!(
-            g.present(NOW + Duration::from_secs(100), &rules, "app", &r2, &SystemRandom),
-            Change::Keep(Refreshed::Refused(_))
-        ));
-        let idle = refreshing().present(NOW + Duration::from_secs(60), &rules, "app", "r1", &SystemRandom);
-        assert!(matches!(idle, Change::Keep(Refreshed::Refused(_))));
-        let off = RefreshRules { disable_rotation: true, ..RefreshRules::default() };
-        let (g, same) = rotate(refreshing(), NOW, &off, "r1");
-        assert_eq!(same, "r1");
-        assert_eq!(rotate(g, NOW, &off, "r1").1, "r1");
-    }
-
-    #[test]
-    fn the_record_shows_no_secret() {
-        let (g, r2) = rotate(refreshing(), NOW, &RefreshRules::default(), "r1");
-        let stored = serde_json::to_string(&g).unwrap();
-        assert!(!stored.contains(&r2) && !stored.contains("secret\""));
-    }
-
-    #[test]
-    fn ids_have_dexs_shape() {
-        let id = new_id(&SystemRandom);
-        assert_eq!(id.len(), 25);
-        assert!(
-            id.as_bytes()[0].is_ascii_lowercase()
-                && id.bytes().all(|b| b.is_ascii_lowercase() || (b'2'..=b'7').contains(&b))
-        );
-    }
-}

@@ -1,8 +1,10 @@
 //! Typed records over the store: encoding, sealing, retries. A record here is a rule's whole state.
 
+pub mod device;
 pub mod grant;
 mod kept;
 mod lineage;
+pub mod revoked;
 mod sealing;
 pub mod used;
 

@@ -15,6 +15,8 @@ pub struct Expiry {
     pub auth_requests: Duration,
     /// How long a code may wait for its client.
     pub codes: Duration,
+    /// `deviceRequests`: how long a device may wait for its person.
+    pub devices: Duration,
     /// Refresh tokens.
     pub refresh: RefreshRules,
     /// `signingKeys`: the rotation period where there is no `signer`.
@@ -28,10 +30,10 @@ impl Expiry {
             id_tokens: positive(&mut fields, "idTokens", hours(24)),
             auth_requests: positive(&mut fields, "authRequests", hours(24)),
             codes: positive(&mut fields, "authCodes", Duration::from_secs(60)),
+            devices: positive(&mut fields, "deviceRequests", Duration::from_secs(300)),
             refresh: refresh(fields.group("refreshTokens")),
             signing_keys: positive(&mut fields, "signingKeys", hours(6)),
         };
-        fields.unsupported(&["deviceRequests"]);
         fields.finish();
         expiry
     }

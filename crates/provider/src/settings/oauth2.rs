@@ -4,15 +4,17 @@ use config::Fields;
 use wire::oauth::grant_type;
 
 use crate::records::grant::Method;
+use crate::response_type::ResponseType;
 
 /// Flows that are switched on.
 #[derive(Debug, Clone)]
 pub struct OAuth2 {
     grant_types: Vec<String>,
-    /// `responseTypes`; only `code` is served yet.
-    pub response_types: Vec<String>,
+    response_types: Vec<ResponseType>,
     /// `skipApprovalScreen`
     pub skip_approval: bool,
+    /// `passwordConnector`: whose passwords the `password` grant takes; without it there is none.
+    pub password_connector: Option<String>,
     /// `alwaysShowLoginScreen`
     pub always_show_login: bool,
     /// PKCE.
@@ -38,30 +40,45 @@ impl OAuth2 {
         self.grant_types.iter().any(|known| known == kind)
     }
 
-    /// The grant types that are switched on and served, sorted.
+    /// The grant types that are switched on and served, sorted. `implicit` has no place at the token endpoint.
     pub fn served(&self) -> Vec<String> {
+        let implicit = self.answered().any(ResponseType::in_front).then_some(grant_type::IMPLICIT);
         let mut served: Vec<_> = crate::grants::TABLE
             .iter()
             .map(|grant| grant.kind())
             .filter(|kind| self.grants(kind))
+            .chain(implicit)
             .map(str::to_owned)
             .collect();
         served.sort();
         served
     }
 
+    /// The response types that are configured and whose grant types are switched on.
+    pub fn answered(&self) -> impl Iterator<Item = ResponseType> {
+        self.response_types.iter().copied().filter(|asked| asked.grant_types().all(|kind| self.grants(kind)))
+    }
+
+    /// Whether a response type is among them.
+    pub fn answers(&self, asked: ResponseType) -> bool {
+        self.answered().any(|known| known == asked)
+    }
+
     pub(super) fn read(root: &mut Fields<'_>) -> Self {
         let mut fields = root.group("oauth2");
-        let oauth2 = Self {
+        let mut oauth2 = Self {
             grant_types: listed(&mut fields, "grantTypes")
                 .unwrap_or_else(|| DEFAULT_GRANTS.map(str::to_owned).to_vec()),
             response_types: response_types(&mut fields),
             skip_approval: fields.or_default("skipApprovalScreen"),
+            password_connector: fields.optional("passwordConnector").filter(|id: &String| !id.is_empty()),
             always_show_login: fields.or_default("alwaysShowLoginScreen"),
             pkce: pkce(fields.group("pkce")),
             dex_errors: fields.or_default("dexCompatibleErrors"),
         };
-        fields.unsupported(&["passwordConnector"]);
+        if oauth2.password_connector.is_none() {
+            oauth2.grant_types.retain(|kind| kind != grant_type::PASSWORD);
+        }
         fields.finish();
         oauth2
     }
@@ -72,7 +89,7 @@ fn listed(fields: &mut Fields<'_>, key: &str) -> Option<Vec<String>> {
     fields.optional(key).filter(|list: &Vec<String>| !list.is_empty())
 }
 
-fn response_types(fields: &mut Fields<'_>) -> Vec<String> {
+fn response_types(fields: &mut Fields<'_>) -> Vec<ResponseType> {
     let types: Vec<String> = listed(fields, "responseTypes").unwrap_or_else(|| vec![String::from("code")]);
     for unknown in types.iter().filter(|kind| !RESPONSE_TYPES.contains(&kind.as_str())) {
         fields.unfit(
@@ -80,13 +97,7 @@ fn response_types(fields: &mut Fields<'_>) -> Vec<String> {
             format!("{unknown:?} is no response type; known are {}", RESPONSE_TYPES.join(", ")),
         );
     }
-    if types.iter().any(|kind| kind != "code") {
-        fields.warning(
-            "names response types besides code, which are not served yet",
-            "applications should use the code flow",
-        );
-    }
-    types.into_iter().filter(|kind| kind == "code").collect()
+    ResponseType::allowed_by(&types)
 }
 
 fn pkce(mut fields: Fields<'_>) -> Pkce {

@@ -7,7 +7,11 @@ mod code;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod device;
+#[cfg(test)]
 mod exchange;
+#[cfg(test)]
+mod front;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
@@ -15,11 +19,15 @@ mod login;
 #[cfg(test)]
 mod own_tokens;
 #[cfg(test)]
+mod password;
+#[cfg(test)]
 mod policies;
 #[cfg(test)]
 mod refresh;
 #[cfg(test)]
 mod reserved;
+#[cfg(test)]
+mod revocation;
 #[cfg(test)]
 mod single_use;
 #[cfg(test)]

@@ -12,6 +12,7 @@ use serde_json::json;
 use wire::oauth::{TokenResponse, grant_type};
 
 use crate::stage::{APP_SECRET, Stage, VERIFIER, basic};
+use crate::upstream::{NAME, PASSWORD};
 
 /// Runs every case with every grant, each on a stage of its own, and says which ones failed.
 pub async fn run_all() {
@@ -47,6 +48,8 @@ struct Sample {
     form: String,
     /// It is good for one answer.
     single_use: bool,
+    /// It needs the store.
+    stored: bool,
 }
 
 /// A grant that stands in the table without a sample fails here.
@@ -62,6 +65,16 @@ async fn sample(stage: &Stage, grant: &dyn Grant, client: &str) -> Sample {
             let refresh = stage.token(None, &form).await.unwrap().refresh_token.unwrap();
             stage.decisions();
             (format!("grant_type=refresh_token&refresh_token={refresh}&scope=openid"), true)
+        }
+        grant_type::DEVICE_CODE => {
+            let form = with_client("scope=openid+offline_access", client);
+            let (device_code, user_code) = stage.device(None, &form).await;
+            stage.decide_for(&user_code, true).await.unwrap();
+            (format!("grant_type={kind}&device_code={device_code}"), true)
+        }
+        grant_type::PASSWORD => {
+            let person = format!("username={NAME}&password={PASSWORD}");
+            (format!("grant_type={kind}&{person}&scope=openid+offline_access&nonce=n"), false)
         }
         grant_type::CLIENT_CREDENTIALS => (format!("grant_type={kind}&scope=openid+profile&nonce=n"), false),
         grant_type::TOKEN_EXCHANGE => {
@@ -80,7 +93,7 @@ async fn sample(stage: &Stage, grant: &dyn Grant, client: &str) -> Sample {
         other => panic!("add a sample for the grant {other}"),
     };
     stage.decisions();
-    Sample { form, single_use }
+    Sample { form, single_use, stored: single_use || kind == grant_type::PASSWORD }
 }
 
 fn redemption(client: &str, code: &str) -> String {
@@ -140,6 +153,14 @@ fn grants(stage: &Stage) -> Vec<Rec> {
     stage.memory.all(Kind("grant"))
 }
 
-const SECRET: [&str; 6] =
-    ["code", "code_verifier", "refresh_token", "subject_token", "client_secret", "actor_token"];
+const SECRET: [&str; 8] = [
+    "code",
+    "code_verifier",
+    "refresh_token",
+    "subject_token",
+    "client_secret",
+    "actor_token",
+    "device_code",
+    "password",
+];
 const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";

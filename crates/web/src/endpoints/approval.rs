@@ -15,13 +15,15 @@ pub(super) fn routes(prefix: &str) -> Router<Shared> {
 }
 
 async fn ask(State(web): State<Shared>, request: Request) -> Response {
+    let visitor = extract::visitor(&request);
     let peer = extract::peer(&web, &request);
     let cookies = extract::cookies(request.headers());
     let attempt = extract::named(&request, "req");
-    respond::login(&web, web.provider.consent_page(&peer, &attempt, cookies.as_deref()).await)
+    respond::login(&web, &visitor, web.provider.consent_page(&peer, &attempt, cookies.as_deref()).await)
 }
 
 async fn decide(State(web): State<Shared>, request: Request) -> Response {
+    let visitor = extract::visitor(&request);
     let outcome = async {
         let cookies = extract::cookies(request.headers());
         let asked = Asked::same_site_form(&web, request).await?;
@@ -31,5 +33,5 @@ async fn decide(State(web): State<Shared>, request: Request) -> Response {
             .submit_consent(&asked.peer, form.get("req").unwrap_or_default(), agreed, cookies.as_deref())
             .await
     };
-    respond::login(&web, outcome.await)
+    respond::login(&web, &visitor, outcome.await)
 }

@@ -14,9 +14,10 @@ pub(super) fn routes(prefix: &str) -> Router<Shared> {
 }
 
 async fn arrive(State(web): State<Shared>, request: Request) -> Response {
+    let visitor = extract::visitor(&request);
     let peer = extract::peer(&web, &request);
     let cookies = extract::cookies(request.headers());
     let query = request.uri().query().unwrap_or_default().to_owned();
     let outcome = async { web.provider.callback(&peer, &parse(&query)?, cookies.as_deref()).await };
-    respond::login(&web, outcome.await)
+    respond::login(&web, &visitor, outcome.await)
 }

@@ -3,10 +3,12 @@
 mod approval;
 mod auth;
 mod callback;
+mod device;
 mod healthz;
 mod home;
 mod introspect;
 mod keys;
+mod revoke;
 mod statics;
 mod token;
 mod userinfo;
@@ -35,5 +37,7 @@ pub(crate) fn routes(prefix: &str, web: &Shared) -> Router<Shared> {
         .merge(approval::routes(prefix))
         .merge(healthz::routes(prefix))
         .merge(introspect::routes(prefix))
-        .merge(statics::routes(prefix))
+        .merge(revoke::routes(prefix))
+        .merge(device::routes(prefix))
+        .merge(statics::routes(prefix, web))
 }

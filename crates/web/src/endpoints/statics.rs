@@ -1,24 +1,48 @@
-//! The style sheet and the icon: all that a page loads.
+//! What pages load: our style sheet, icon and script, and the files of the operator's theme.
 
 use axum::Router;
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use bytes::Bytes;
 
 use super::Shared;
 
-pub(super) fn routes(prefix: &str) -> Router<Shared> {
-    Router::new()
-        .route(&format!("{prefix}/static/obol.css"), get(async || kept("text/css; charset=utf-8", STYLE)))
-        .route(&format!("{prefix}/static/obol.svg"), get(async || kept("image/svg+xml", ICON)))
-        .route(&format!("{prefix}/robots.txt"), get(async || "User-agent: *\nDisallow: /\n"))
+/// Ours stand before a theme's of the same name: its style sheet is loaded after ours, not instead.
+pub(super) fn routes(prefix: &str, web: &Shared) -> Router<Shared> {
+    let mut router = Router::new();
+    for (path, kind, content) in OURS {
+        let answer = move || async move { kept(kind, Bytes::from_static(content)) };
+        router = router.route(&format!("{prefix}{path}"), get(answer));
+    }
+    for path in web.pages.assets().filter(|path| !OURS.iter().any(|(ours, ..)| ours == path)) {
+        let named = path.to_owned();
+        let answer = move |State(web): State<Shared>| async move { theirs(&web, &named) };
+        router = router.route(&format!("{prefix}{path}"), get(answer));
+    }
+    if web.pages.asset(ROBOTS).is_none() {
+        router = router.route(&format!("{prefix}{ROBOTS}"), get(async || "User-agent: *\nDisallow: /\n"));
+    }
+    router
 }
 
-fn kept(kind: &'static str, content: &'static str) -> Response {
+fn theirs(web: &Shared, path: &str) -> Response {
+    match web.pages.asset(path) {
+        Some(asset) => kept(asset.kind, asset.content.clone()),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+fn kept(kind: &'static str, content: Bytes) -> Response {
     let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "max-age=3600")];
     (StatusCode::OK, headers, content).into_response()
 }
 
-const STYLE: &str = include_str!("../../static/obol.css");
+const OURS: [(&str, &str, &[u8]); 3] = [
+    ("/static/obol.css", "text/css; charset=utf-8", include_bytes!("../../static/obol.css")),
+    ("/static/obol.svg", "image/svg+xml", include_bytes!("../../static/obol.svg")),
+    ("/static/submit.js", "text/javascript; charset=utf-8", include_bytes!("../../static/submit.js")),
+];
 
-const ICON: &str = include_str!("../../static/obol.svg");
+const ROBOTS: &str = "/robots.txt";

@@ -5,7 +5,7 @@ use testkit::stage::CONFIG;
 use crate::site::Site;
 
 /// Every route: the methods that it takes, and whether scripts of other origins may call it.
-const ROUTES: [(&str, &str, bool); 13] = [
+const ROUTES: [(&str, &str, bool); 18] = [
     ("/dex/.well-known/openid-configuration", "GET,HEAD", true),
     ("/dex/.well-known/oauth-authorization-server", "GET,HEAD", true),
     ("/.well-known/oauth-authorization-server/dex", "GET,HEAD", true),
@@ -18,6 +18,11 @@ const ROUTES: [(&str, &str, bool); 13] = [
     ("/dex/auth/up/login", "GET,HEAD,POST", false),
     ("/dex/callback", "GET,HEAD", false),
     ("/dex/approval", "GET,HEAD,POST", false),
+    ("/dex/token/introspect", "POST", false),
+    ("/dex/token/revoke", "POST", false),
+    ("/dex/device", "GET,HEAD", false),
+    ("/dex/device/code", "POST", false),
+    ("/dex/device/auth/verify_code", "POST", false),
     ("/dex/healthz", "GET,HEAD", false),
 ];
 

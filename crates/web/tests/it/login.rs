@@ -138,3 +138,38 @@ async fn frontend_issuer_is_the_title_of_every_page() {
     }
     assert!(site(CONFIG).await.get("/dex").await.body.contains("Obol</title>"));
 }
+
+/// OAuth 2.0 Form Post Response Mode: a page that sends itself, by a script of our own and by nothing else.
+#[tokio::test]
+async fn attack_21_a_form_post_runs_one_script_of_our_own() {
+    let config = CONFIG.replace("oauth2:", "oauth2:\n  skipApprovalScreen: true");
+    let own = config.replace("web: {", "web: {headers: {Content-Security-Policy: \"default-src 'none'\"}, ");
+    for (config, policy) in [(&config, "script-src 'self'"), (&own, "default-src 'none'")] {
+        let site = site(config).await;
+        let request = format!(
+            "{}&response_mode=form_post",
+            authorization("app", "openid").replace("xyz", "%22%3E%3Cscript%3E")
+        );
+        let begun = site.get(&format!("/dex/auth/up?{request}")).await;
+        let cookie = cookie(&begun);
+        let state = parameter(begun.header("location"), "state").unwrap();
+        let page = site
+            .ask("GET", &format!("/dex/callback?state={state}&code=good"), &[("cookie", &cookie)], "")
+            .await;
+        assert_eq!((page.status.as_u16(), page.header("cache-control")), (200, "no-store"), "{}", page.body);
+        let csp = page.header("content-security-policy");
+        assert!(csp.ends_with(policy) && !csp.contains("unsafe"), "{csp}");
+        assert!(page.body.contains(r#"<form method="post" action="https://app.example/cb" id="submit">"#));
+        assert!(
+            page.body.contains(r#"name="code" value=""#) && page.body.contains("<button type=\"submit\"")
+        );
+        assert_eq!(page.body.matches("<script").count(), 1, "{}", page.body);
+        assert!(page.body.contains(r#"<script src="/dex/static/submit.js" defer></script>"#));
+        assert!(page.header("set-cookie").contains("Max-Age=0"));
+    }
+    let site = site(&config).await;
+    let script = site.get("/dex/static/submit.js").await;
+    assert_eq!(script.header("content-type"), "text/javascript; charset=utf-8");
+    let elsewhere = site.get("/dex").await;
+    assert!(!elsewhere.header("content-security-policy").contains("script-src"));
+}

@@ -15,6 +15,8 @@ mod login;
 #[cfg(test)]
 mod site;
 #[cfg(test)]
+mod theme;
+#[cfg(test)]
 mod token;
 #[cfg(test)]
 mod userinfo;

@@ -41,7 +41,7 @@ impl Site {
         );
         assert!(!faults.has_errors(), "{faults}");
         let prefix = stage.provider.living().settings.issuer.path().to_owned();
-        let pages = Pages::new(settings.frontend.issuer.as_deref(), &prefix).unwrap();
+        let pages = Pages::new(&settings.frontend, &prefix).unwrap();
         let router = web::router(std::sync::Arc::clone(&stage.provider), settings, pages);
         Self { stage, router }
     }

@@ -95,19 +95,12 @@ async fn starts_unchanged_with_one_warning_for_what_is_not_there_yet() {
     let log = serving.process.log();
     let absent: Vec<_> = log.lines().filter(|line| line.contains("not there yet")).collect();
     assert_eq!(absent.len(), 1, "{log}");
-    for key in [
-        "grpc",
-        "frontend.theme",
-        "frontend.extra",
-        "expiry.deviceRequests",
-        "oauth2.passwordConnector",
-        "telemetry.enableProfiling",
-        "connectors[1] (type github)",
-    ] {
+    for key in ["grpc", "telemetry.enableProfiling", "connectors[1] (type github)"] {
         assert!(absent[0].contains(key), "{key}: {}", absent[0]);
     }
     assert!(!log.contains("error:"), "{log}");
     assert_eq!(serving.get("/dex/keys").status, 200);
+    assert!(serving.get("/dex").body.contains("data-scheme=\"dark\""));
     assert_eq!(Wire::plain(telemetry).get("/healthz/ready").unwrap().status, 200);
     // Every origin may read the documents, as it says.
     let answer = serving.wire.get_with("/dex/keys", "Origin: https://a.example.com\r\n").unwrap();

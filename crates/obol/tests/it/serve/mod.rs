@@ -9,6 +9,7 @@ mod listening;
 mod logs;
 mod outage;
 mod reload;
+mod replicas;
 mod stopping;
 mod storage;
 mod trial;

@@ -5,10 +5,10 @@ use provider::grants::{Demands, Grant, REPEATABLE};
 use wire::form::{BadForm, Form};
 
 use super::{APP_SECRET, Stage, ask, ask_as_app, basic, grants, sample, with_client};
-use crate::stage::CONFIG;
+use crate::stage::every_grant;
 
 pub(super) async fn good_requests_are_granted(grant: &dyn Grant) {
-    let stage = Stage::new().await;
+    let stage = Stage::with_every_grant().await;
     for header in [true, false] {
         let form = sample(&stage, grant, "app").await.form;
         let outcome = if header {
@@ -22,7 +22,7 @@ pub(super) async fn good_requests_are_granted(grant: &dyn Grant) {
 
 /// A refused request spends nothing: after all of them the good one is still granted.
 pub(super) async fn bad_clients_are_refused(grant: &dyn Grant) {
-    let stage = Stage::new().await;
+    let stage = Stage::with_every_grant().await;
     let form = sample(&stage, grant, "app").await.form;
     let before = grants(&stage);
     let good = basic("app", APP_SECRET);
@@ -61,7 +61,7 @@ pub(super) async fn bad_clients_are_refused(grant: &dyn Grant) {
 }
 
 pub(super) async fn what_the_client_must_be(grant: &dyn Grant) {
-    let stage = Stage::new().await;
+    let stage = Stage::with_every_grant().await;
     let form = with_client(&sample(&stage, grant, "native").await.form, "native");
     match (grant.demands(), ask(&stage, None, &form).await) {
         (Demands::AnyClient, outcome) => drop(outcome.unwrap()),
@@ -73,7 +73,7 @@ pub(super) async fn what_the_client_must_be(grant: &dyn Grant) {
 }
 
 pub(super) async fn repeated_parameters_are_refused(grant: &dyn Grant) {
-    let stage = Stage::new().await;
+    let stage = Stage::with_every_grant().await;
     let form = sample(&stage, grant, "app").await.form;
     for pair in form.split('&') {
         let name = pair.split('=').next().unwrap();
@@ -84,14 +84,14 @@ pub(super) async fn repeated_parameters_are_refused(grant: &dyn Grant) {
 }
 
 pub(super) async fn unknown_parameters_do_no_harm(grant: &dyn Grant) {
-    let stage = Stage::new().await;
+    let stage = Stage::with_every_grant().await;
     let form = sample(&stage, grant, "app").await.form;
     ask_as_app(&stage, &format!("{form}&x-unknown=1&display=page&=&empty=")).await.unwrap();
 }
 
 /// Never a fault, never a panic, and what was sent is not sent back.
 pub(super) async fn garbage_is_refused(grant: &dyn Grant) {
-    let stage = Stage::new().await;
+    let stage = Stage::with_every_grant().await;
     let long = "a".repeat(100_000);
     let garbage = [
         "",
@@ -116,6 +116,8 @@ pub(super) async fn garbage_is_refused(grant: &dyn Grant) {
 }
 
 async fn garbage_in(stage: &Stage, grant: &dyn Grant, name: &str, text: &str) {
+    // So that nobody is held up for having been wrong before.
+    stage.clock.advance(std::time::Duration::from_secs(3600));
     let form = sample(stage, grant, "app").await.form;
     let old = form.split('&').find(|pair| first(pair) == name).unwrap();
     let form = form.replacen(old, &format!("{name}={text}"), 1);
@@ -133,38 +135,41 @@ async fn garbage_in(stage: &Stage, grant: &dyn Grant, name: &str, text: &str) {
 }
 
 pub(super) async fn switched_off_is_unsupported(grant: &dyn Grant) {
-    let stage = Stage::new().await;
+    let stage = Stage::with_every_grant().await;
     let form = sample(&stage, grant, "app").await.form;
     let kind = grant.kind();
-    let without = CONFIG.replace(&format!("'{kind}'"), "password").replace(&format!(" {kind}"), " password");
-    let without = without.replace(&format!("[{kind}"), "[password");
-    stage.reload(&without, vec![stage.upstream.opened("up", &[])]);
+    let config = every_grant();
+    let without =
+        config.replace(&format!("'{kind}'"), "implicit").replace(&format!(" {kind},"), " implicit,");
+    let without = without.replace(&format!("[{kind}"), "[implicit");
+    assert_ne!(config, without);
+    stage.reload(&without, stage.connectors());
     for header in [None, Some(basic("app", APP_SECRET))] {
         match ask(&stage, header.as_deref(), &form).await {
             Err(Error::Refusal(refusal)) => assert_eq!(refusal.code.as_str(), "unsupported_grant_type"),
             other => panic!("{other:?}"),
         }
     }
-    stage.reload(CONFIG, vec![stage.upstream.opened("up", &[])]);
+    stage.reload(&every_grant(), stage.connectors());
     ask_as_app(&stage, &form).await.unwrap();
 }
 
 pub(super) async fn removed_is_dead_at_next_use(grant: &dyn Grant) {
-    let stage = Stage::new().await;
+    let stage = Stage::with_every_grant().await;
     let form = sample(&stage, grant, "app").await.form;
-    stage.reload(&CONFIG.replace("id: app,", "id: gone,"), vec![stage.upstream.opened("up", &[])]);
+    stage.reload(&every_grant().replace("id: app,", "id: gone,"), stage.connectors());
     match ask_as_app(&stage, &form).await {
         Err(Error::Refusal(refusal)) => assert_eq!(refusal.code.as_str(), "invalid_client"),
         other => panic!("{other:?}"),
     }
-    stage.reload(CONFIG, vec![stage.upstream.opened("different", &[])]);
+    stage.reload(&every_grant(), vec![stage.upstream.opened("different", &[])]);
     let before = grants(&stage);
     match ask_as_app(&stage, &form).await {
         Ok(_) => assert_eq!(grant.demands(), Demands::ConfidentialClient, "it needs no connector"),
         Err(Error::Refusal(_)) => assert_eq!(grants(&stage), before),
         Err(Error::Fault(fault)) => panic!("{fault}"),
     }
-    stage.reload(CONFIG, vec![stage.upstream.opened("up", &[])]);
+    stage.reload(&every_grant(), stage.connectors());
     ask_as_app(&stage, &form).await.unwrap();
 }
 

@@ -14,7 +14,7 @@ use crate::{Fault, Verb};
 
 /// The caller is told to come again, so what it came with must still be good then.
 pub(super) async fn no_capacity_spends_nothing(grant: &dyn Grant) {
-    let stage = Stage::new().await;
+    let stage = Stage::with_every_grant().await;
     let form = sample(&stage, grant, "app").await.form;
     let before = grants(&stage);
     let busy = signers().await.into_iter().map(|signer| Arc::new(Busy(signer)) as Arc<dyn Signer>);
@@ -31,7 +31,7 @@ pub(super) async fn a_faulty_store_spends_nothing_twice(grant: &dyn Grant) {
     for verb in [Verb::Get, Verb::Create, Verb::Replace, Verb::Remove] {
         for at in 0..3 {
             for fault in [Fault::FailBefore, Fault::LoseAnswer, Fault::Twice] {
-                let stage = Stage::new().await;
+                let stage = Stage::with_every_grant().await;
                 let good = sample(&stage, grant, "app").await;
                 for _ in 0..at {
                     stage.store.plan(verb, Fault::Yield);
@@ -53,12 +53,12 @@ pub(super) async fn a_faulty_store_spends_nothing_twice(grant: &dyn Grant) {
 }
 
 pub(super) async fn a_dead_store_is_our_fault(grant: &dyn Grant) {
-    let stage = Stage::new().await;
+    let stage = Stage::with_every_grant().await;
     let good = sample(&stage, grant, "app").await;
     stage.store.set_down(true);
     match ask_as_app(&stage, &good.form).await {
-        Err(Error::Fault(Ours::Store(_))) => assert!(good.single_use),
-        Ok(_) => assert!(!good.single_use, "it needs no store"),
+        Err(Error::Fault(Ours::Store(_))) => assert!(good.stored),
+        Ok(_) => assert!(!good.stored, "it needs no store"),
         other => panic!("{other:?}"),
     }
     stage.store.set_down(false);
@@ -70,7 +70,7 @@ pub(super) async fn a_dead_store_is_our_fault(grant: &dyn Grant) {
 pub(super) async fn giving_up_leaves_before_or_after(grant: &dyn Grant) {
     let (mut befores, mut afters) = (0, 0);
     for polls in 1.. {
-        let stage = Stage::new().await;
+        let stage = Stage::with_every_grant().await;
         let good = sample(&stage, grant, "app").await;
         let before = grants(&stage);
         for verb in [Verb::Get, Verb::Replace] {
@@ -98,7 +98,7 @@ pub(super) async fn giving_up_leaves_before_or_after(grant: &dyn Grant) {
 }
 
 pub(super) async fn of_many_at_once_one_is_granted(grant: &dyn Grant) {
-    let stage = Stage::new().await;
+    let stage = Stage::with_every_grant().await;
     let good = sample(&stage, grant, "app").await;
     let header = app();
     for _ in 0..12 {

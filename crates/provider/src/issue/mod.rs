@@ -3,15 +3,18 @@
 //! Claims stand in Dex's order (dex.md 1.6). An access token carries the same claims as an ID token, because kubectl
 //! and others read them; the two are told apart by `typ` (RFC 9068 section 2.1).
 
+mod claims;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use ambient::{RandomExt as _, Secret, Time};
-use serde::Serialize;
-use serde::ser::SerializeMap as _;
-use token::{Alg, SignError};
+use token::{Alg, SignError, Signer};
 use wire::json::Value;
 use wire::oauth::{ErrorCode, TokenResponse, TokenType};
+
+use claims::Claims;
+pub(crate) use claims::{GRANT, OWN_CLAIMS, POLICY};
 
 use crate::Cx;
 use crate::connector::Identity;
@@ -19,7 +22,8 @@ use crate::error::{Error, Fault, Refusal};
 use crate::records::Stamped;
 use crate::records::grant::Grant;
 use crate::records::used::Once;
-use crate::scope::{EMAIL, FEDERATED, GROUPS, PROFILE, Scopes};
+use crate::response_type::ResponseType;
+use crate::scope::{EMAIL, GROUPS, PROFILE, Scopes};
 use crate::settings::Settings;
 use crate::store::Outcome;
 
@@ -47,12 +51,15 @@ pub(crate) struct Proof {
     pub policy: Option<Arc<str>>,
     /// What was handed in may be used once.
     pub once: Option<Once>,
+    /// The grant that lives on after this answer: its end is the tokens' end.
+    pub grant: Option<String>,
 }
 
 /// What becomes of a grant once its tokens are signed: nothing is spent for an answer that cannot be given.
 pub(crate) struct Spend {
     pub key: String,
-    pub read: Stamped,
+    /// As it was read; none if it is new.
+    pub read: Option<Stamped>,
     pub next: Grant,
 }
 
@@ -118,7 +125,12 @@ pub(crate) async fn issue(cx: &mut Cx<'_>, mut proof: Proof) -> Result<Option<To
     let (access, id_token) = sign_all(cx, &proof, &access_id, expires).await?;
     if let Some(Spend { key, read, next }) = proof.spend.take() {
         let records = cx.provider.records.clone();
-        let change = async move { records.put(&key, read, &next).await };
+        let change = async move {
+            match read {
+                Some(read) => records.put(&key, read, &next).await,
+                None => records.create(&key, &next).await,
+            }
+        };
         if cx.provider.around.tasks.finish(change).await?? == Outcome::Lost {
             return Ok(None);
         }
@@ -159,43 +171,99 @@ pub(crate) fn preview(settings: &Settings, proof: &Proof, now: Time) -> Result<s
     Ok(shown)
 }
 
+/// What is about to be signed.
+struct Signing<'a> {
+    cx: &'a Cx<'a>,
+    proof: &'a Proof,
+    signer: Arc<dyn Signer>,
+    expires: i64,
+}
+
+impl<'a> Signing<'a> {
+    fn new(cx: &'a Cx<'_>, proof: &'a Proof, expires: i64) -> Result<Self, Error> {
+        let alg = proof.alg.unwrap_or(cx.settings().signer.default_alg);
+        let signer = cx.provider.ring().signer(alg).map_err(|error| Fault::Internal(error.to_string()))?;
+        Ok(Self { cx, proof, signer, expires })
+    }
+
+    fn hash(&self, of: &str) -> String {
+        self.signer.alg().left_half_hash(of)
+    }
+
+    fn claims(&self) -> Claims<'a> {
+        Claims::of(self.proof, &self.cx.living.settings.issuer.text, self.cx.now.unix(), self.expires)
+    }
+
+    /// An access token, or what an exchange gives in its place.
+    async fn access(&self, id: &str, kind: TokenType) -> Result<String, Error> {
+        // Dex computes the `at_hash` of an access token over a random value; readers may expect the claim.
+        let random_hash = self.hash(id);
+        let claims = Claims {
+            id,
+            policy: seal_policy(self.cx, self.proof.policy.as_deref(), id)?,
+            at_hash: (kind != TokenType::IdToken).then_some(&*random_hash),
+            for_client: true,
+            ..self.claims()
+        };
+        let typ = if kind == TokenType::AccessToken { ACCESS } else { ID };
+        sign(&*self.signer, typ, &claims).await
+    }
+
+    /// An ID token, bound to what is handed out with it (OpenID Connect Core section 3.3.2.11).
+    async fn id_token(&self, access: Option<&str>, code: Option<&str>) -> Result<String, Error> {
+        let id = self.cx.provider.around.random.uuid();
+        let (at_hash, c_hash) = (access.map(|text| self.hash(text)), code.map(|text| self.hash(text)));
+        let claims =
+            Claims { id: &id, at_hash: at_hash.as_deref(), c_hash: c_hash.as_deref(), ..self.claims() };
+        sign(&*self.signer, ID, &claims).await
+    }
+}
+
 async fn sign_all(
     cx: &Cx<'_>,
     proof: &Proof,
     access_id: &str,
     expires: i64,
 ) -> Result<(String, Option<String>), Error> {
-    let alg = proof.alg.unwrap_or(cx.settings().signer.default_alg);
-    let signer = cx.provider.ring().signer(alg).map_err(|error| Fault::Internal(error.to_string()))?;
-    let hash = |of: &str| alg.left_half_hash(of);
-    // Dex computes the `at_hash` of an access token over a random value; readers may expect the claim.
-    let random_hash = hash(access_id);
-    let mut claims = Claims::of(proof, &cx.living.settings.issuer.text, cx.now.unix(), expires);
-    claims.id = access_id;
-    claims.policy = seal_policy(cx, proof.policy.as_deref(), access_id)?;
-    claims.at_hash = Some(&random_hash);
-    claims.for_client = true;
+    let signing = Signing::new(cx, proof, expires)?;
     match &proof.products {
-        Products::Exchanged(kind) => {
-            if *kind == TokenType::IdToken {
-                claims.at_hash = None;
-            }
-            let typ = if *kind == TokenType::AccessToken { ACCESS } else { ID };
-            Ok((sign(&*signer, typ, &claims).await?, None))
-        }
+        Products::Exchanged(kind) => Ok((signing.access(access_id, *kind).await?, None)),
         Products::Session { id_token, .. } => {
-            let access = sign(&*signer, ACCESS, &claims).await?;
-            if !id_token {
-                return Ok((access, None));
-            }
-            let (id, real_hash) = (cx.provider.around.random.uuid(), hash(&access));
-            claims.id = &id;
-            claims.at_hash = Some(&real_hash);
-            claims.for_client = false;
-            let id_token = sign(&*signer, ID, &claims).await?;
-            Ok((access, Some(id_token)))
+            let access = signing.access(access_id, TokenType::AccessToken).await?;
+            let id_token = if *id_token { Some(signing.id_token(Some(&access), None).await?) } else { None };
+            Ok((access, id_token))
         }
     }
+}
+
+/// What the authorization endpoint itself hands out beside `code`, as parameters of its answer (OpenID Connect Core
+/// sections 3.2.2.5 and 3.3.2.5).
+///
+/// # Errors
+/// As [`issue`].
+pub(crate) async fn issue_in_front(
+    cx: &mut Cx<'_>,
+    proof: Proof,
+    response: ResponseType,
+    code: Option<&str>,
+) -> Result<Vec<(&'static str, String)>, Error> {
+    let expires = expiry(&proof, cx.now);
+    let access_id = cx.provider.around.random.uuid();
+    let signing = Signing::new(cx, &proof, expires)?;
+    let mut fields = Vec::new();
+    let access =
+        if response.token { Some(signing.access(&access_id, TokenType::AccessToken).await?) } else { None };
+    if response.id_token {
+        fields.push(("id_token", signing.id_token(access.as_deref(), code).await?));
+    }
+    if let Some(access) = access {
+        fields.push(("access_token", access));
+        fields.push(("token_type", BEARER.to_owned()));
+        fields.push(("expires_in", expires.saturating_sub(cx.now.unix()).to_string()));
+        fields.extend(proof.scopes.to_text().map(|scope| ("scope", scope)));
+    }
+    record(cx, &proof, access_id, expires);
+    Ok(fields)
 }
 
 fn seal_policy(cx: &Cx<'_>, policy: Option<&str>, token_id: &str) -> Result<Option<String>, Error> {
@@ -205,7 +273,7 @@ fn seal_policy(cx: &Cx<'_>, policy: Option<&str>, token_id: &str) -> Result<Opti
     sealed.map(Some).ok_or_else(|| Fault::Internal("the policy's name cannot be sealed".into()).into())
 }
 
-async fn sign(signer: &dyn token::Signer, typ: &str, claims: &Claims<'_>) -> Result<String, Error> {
+async fn sign(signer: &dyn Signer, typ: &str, claims: &Claims<'_>) -> Result<String, Error> {
     let payload = serde_json::to_vec(claims).map_err(|e| Fault::Internal(e.to_string()))?;
     token::sign_jwt(signer, Some(typ), &payload).await.map_err(|error| {
         Error::Fault(match error {
@@ -251,127 +319,6 @@ fn respond(proof: Proof, access_token: String, id_token: Option<String>, expires
         },
     }
 }
-
-/// The payload, in Dex's order and then ours.
-struct Claims<'a> {
-    issuer: &'a str,
-    issued: i64,
-    expires: i64,
-    id: &'a str,
-    at_hash: Option<&'a str>,
-    /// Whether `client_id` and `scope` stand in it (RFC 9068 section 2.2, RFC 8693 section 4.3).
-    for_client: bool,
-    scope: Option<String>,
-    policy: Option<String>,
-    proof: &'a Proof,
-}
-
-impl<'a> Claims<'a> {
-    fn of(proof: &'a Proof, issuer: &'a str, issued: i64, expires: i64) -> Self {
-        Self {
-            issuer,
-            issued,
-            expires,
-            id: "",
-            at_hash: None,
-            for_client: false,
-            scope: proof.scopes.to_text(),
-            policy: None,
-            proof,
-        }
-    }
-}
-
-impl Serialize for Claims<'_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let proof = self.proof;
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("iss", self.issuer)?;
-        map.serialize_entry("sub", &proof.subject)?;
-        match proof.audience.as_slice() {
-            [one] => map.serialize_entry("aud", &**one)?,
-            many => map.serialize_entry("aud", &many.iter().map(|aud| &**aud).collect::<Vec<_>>())?,
-        }
-        map.serialize_entry("exp", &self.expires)?;
-        map.serialize_entry("iat", &self.issued)?;
-        map.serialize_entry("jti", self.id)?;
-        if proof.audience.len() > 1 {
-            map.serialize_entry("azp", &*proof.client)?;
-        }
-        entry(&mut map, "nonce", proof.nonce.as_ref())?;
-        entry(&mut map, "auth_time", proof.auth_time.as_ref())?;
-        entry(&mut map, "at_hash", self.at_hash.as_ref())?;
-        entry(&mut map, "email", proof.profile.email.as_ref())?;
-        entry(&mut map, "email_verified", proof.profile.email_verified.as_ref())?;
-        if !proof.profile.groups.is_empty() {
-            map.serialize_entry("groups", &proof.profile.groups)?;
-        }
-        entry(&mut map, "name", proof.profile.name.as_ref())?;
-        entry(&mut map, "preferred_username", proof.profile.preferred_username.as_ref())?;
-        if let Some((connector, user)) = proof.federated.as_ref().filter(|_| proof.scopes.has(FEDERATED)) {
-            map.serialize_entry("federated_claims", &Federated { connector_id: connector, user_id: user })?;
-        }
-        if self.for_client {
-            map.serialize_entry("client_id", &*proof.client)?;
-            entry(&mut map, "scope", self.scope.as_ref())?;
-        }
-        entry(&mut map, POLICY, self.policy.as_ref())?;
-        for (name, value) in &proof.free {
-            map.serialize_entry(name, value)?;
-        }
-        map.end()
-    }
-}
-
-#[derive(Serialize)]
-struct Federated<'a> {
-    connector_id: &'a str,
-    user_id: &'a str,
-}
-
-fn entry<M: serde::ser::SerializeMap, T: Serialize>(
-    map: &mut M,
-    name: &str,
-    value: Option<&T>,
-) -> Result<(), M::Error> {
-    value.map_or(Ok(()), |value| map.serialize_entry(name, value))
-}
-
-/// Every claim that Obol may emit itself: a policy's free claims may hold none of them.
-pub(crate) const OWN_CLAIMS: [&str; 28] = [
-    "iss",
-    "sub",
-    "aud",
-    "exp",
-    "nbf",
-    "iat",
-    "jti",
-    "azp",
-    "nonce",
-    "auth_time",
-    "sid",
-    "at_hash",
-    "c_hash",
-    "email",
-    "email_verified",
-    "groups",
-    "name",
-    "preferred_username",
-    "federated_claims",
-    "client_id",
-    "scope",
-    "act",
-    "may_act",
-    "cnf",
-    "events",
-    "acr",
-    "amr",
-    POLICY,
-];
-
-/// The name of the written policy that granted a token, sealed: whoever holds the token learns no rule from it, and
-/// whoever asks by introspection is told, and a token whose policy is gone is dead, without a record of each token.
-pub(crate) const POLICY: &str = "obol_policy";
 
 /// RFC 9068 section 2.1
 const ACCESS: &str = "at+jwt";
