@@ -14,7 +14,7 @@ use tracing_subscriber::layer::Context;
 use super::logs::{Format, Logger};
 
 /// Appends one line.
-pub(super) fn write(out: &mut String, members: Vec<(&'static str, Value)>, logger: &Logger) {
+pub(crate) fn write(out: &mut String, members: Vec<(&'static str, Value)>, logger: &Logger) {
     let shown = members.into_iter().filter(|(name, value)| !value.is_null() && !logger.excludes(name));
     match logger.format {
         Format::Json => {

@@ -40,6 +40,12 @@ impl Logger {
         logger
     }
 
+    /// From flags: `debug`, `info`, `warn` or `error`, and whether machines read it.
+    pub(crate) fn of_flags(level: &str, json: bool) -> Option<Self> {
+        let format = if json { Format::Json } else { Format::Text };
+        parse_level(level).map(|level| Self { level, format, excluded: Vec::new() })
+    }
+
     /// Sends the log of this process where it belongs. Libraries are heard from warnings on.
     pub(crate) fn install(&self) {
         use tracing_subscriber::layer::SubscriberExt as _;
