@@ -14,7 +14,7 @@ pub struct Event {
     pub method: String,
     /// Its path without the query, in which `exec` carries commands.
     pub path: String,
-    /// Who connected.
+    /// Who sent it, behind the proxies that are trusted.
     pub source: IpAddr,
     /// Who says who the caller is; empty if nobody does.
     pub issuer: String,

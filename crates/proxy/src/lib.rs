@@ -30,14 +30,16 @@ mod passthrough;
 mod probe;
 mod refusal;
 mod rights;
+mod source;
 mod upgrade;
 mod upstream;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use ambient::{Clock, Observer, Tasks};
+use ambient::{BoxFuture, Clock, Observer, Tasks, Time};
 use arc_swap::ArcSwap;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -56,14 +58,16 @@ pub use on_behalf::OnBehalf;
 pub use passthrough::Passthrough;
 pub use probe::Probe;
 pub use rights::keep_rights;
+pub use source::TrustedProxies;
 pub use upstream::{BadTarget, Credential, Target};
 
 use authenticate::{Authenticate, Caller, Way};
 use bearer::Bearer;
+use body::Deadline;
 use event::Beginning;
 use impersonate::Passage;
 use refusal::Refusal;
-use upstream::Upstream;
+use upstream::{Source, Upstream};
 
 /// The proxy. Shared by all connections.
 pub struct Proxy {
@@ -72,6 +76,8 @@ pub struct Proxy {
     mode: Mode,
     rights: ArcSwap<Rights>,
     on_behalf: Option<OnBehalf>,
+    trusted_proxies: TrustedProxies,
+    stream_grace: Option<Duration>,
     upstream: Upstream,
     free_tunnels: Arc<Semaphore>,
     world: World,
@@ -89,6 +95,10 @@ pub struct Settings {
     pub passthrough: Option<Passthrough>,
     /// Lets callers impersonate whom they may by the API server's word; without, nobody may.
     pub on_behalf: Option<OnBehalf>,
+    /// Proxies before this one, whose word for who the client is counts.
+    pub trusted_proxies: TrustedProxies,
+    /// How long a stream may outlive its caller's token; `None`: as long as it likes.
+    pub stream_grace: Option<Duration>,
     /// Upgraded connections at once. They are not among those that the listener counts.
     pub most_tunnels: usize,
 }
@@ -120,7 +130,16 @@ impl Proxy {
     /// # Errors
     /// [`BadTarget`]: the API server's URL, CA or the proxy's certificate cannot be used.
     pub fn new(settings: Settings, target: Target, world: World) -> Result<Self, BadTarget> {
-        let Settings { issuers, reserved, mode, passthrough, on_behalf, most_tunnels } = settings;
+        let Settings {
+            issuers,
+            reserved,
+            mode,
+            passthrough,
+            on_behalf,
+            trusted_proxies,
+            stream_grace,
+            most_tunnels,
+        } = settings;
         let rights = match &mode {
             Mode::Impersonate(extras) => Rights::of_configured(extras),
             Mode::AsIs => Rights::default(),
@@ -131,6 +150,8 @@ impl Proxy {
             mode,
             rights: ArcSwap::from_pointee(rights),
             on_behalf,
+            trusted_proxies,
+            stream_grace,
             upstream: Upstream::new(target, &world.dial)?,
             free_tunnels: Arc::new(Semaphore::new(most_tunnels.min(Semaphore::MAX_PERMITS))),
             world,
@@ -173,10 +194,11 @@ impl Proxy {
 
     /// Answers one request of a client at `peer`.
     pub async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
-        let beginning = Beginning::of(&request, peer, self.world.clock.now());
+        let source = Source { client: self.trusted_proxies.client(peer, request.headers()), peer };
+        let beginning = Beginning::of(&request, source.client, self.world.clock.now());
         let mut heard = Heard { proxy: self, beginning: Some(beginning) };
         let outcome = match heard.beginning.as_mut() {
-            Some(beginning) => self.pass(request, peer, beginning).await,
+            Some(beginning) => self.pass(request, source, beginning).await,
             None => Err(Refusal::Unheard),
         };
         heard.close(outcome)
@@ -186,7 +208,7 @@ impl Proxy {
     async fn pass(
         &self,
         mut request: Request<Incoming>,
-        peer: IpAddr,
+        source: Source,
         beginning: &mut Beginning,
     ) -> Result<Response<Body>, Refusal> {
         if !self.world.observer.listens() {
@@ -208,7 +230,7 @@ impl Proxy {
         let version = request.version();
         let asked = guard::strip_request(request.headers_mut(), version)?;
 
-        let passage = self.passage(user, caller.way, bearer, peer);
+        let passage = self.passage(user, caller.way, bearer, source.client);
 
         let client = match asked {
             Some(protocol) => Some((protocol, self.free_tunnel()?, hyper::upgrade::on(&mut request))),
@@ -218,15 +240,33 @@ impl Proxy {
         request.extensions_mut().clear();
         beginning.forwarded = true;
         beginning.impersonated = matches!(passage, Passage::Impersonate(_));
-        let answer = self.upstream.send(request, &passage, peer, asked).await?;
+        let answer = self.upstream.send(request, &passage, source, asked).await?;
         match (client, answer.status()) {
             (Some((protocol, place, client)), StatusCode::SWITCHING_PROTOCOLS) => {
-                upgrade::join(answer, protocol, client, place, &self.world.tunnels)
+                upgrade::join(answer, protocol, client, place, self.end_of(&caller), &self.world.tunnels)
             }
             (None, StatusCode::SWITCHING_PROTOCOLS) => {
                 Err(Refusal::Answer("it switches protocols and was not asked to"))
             }
-            _ => Ok(streamed(answer)),
+            _ => Ok(streamed(answer, self.left_of(&caller).map(|left| Deadline::new(left, self.clock())))),
+        }
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.world.clock)
+    }
+
+    /// How long a stream of this caller may go on.
+    fn left_of(&self, caller: &Caller) -> Option<Duration> {
+        let grace = self.stream_grace.filter(|_| caller.ends != Time::MAX)?;
+        Some(caller.ends.since(self.world.clock.now()).saturating_add(grace))
+    }
+
+    /// Resolves when a stream of this caller must end.
+    fn end_of(&self, caller: &Caller) -> BoxFuture<'static, ()> {
+        match self.left_of(caller) {
+            Some(left) => self.world.clock.sleep(left),
+            None => Box::pin(std::future::pending()),
         }
     }
 
@@ -299,8 +339,8 @@ impl Caller {
 pub const MOST_TUNNELS: usize = 2048;
 
 /// The API server's answer without the headers of its hop.
-fn streamed(answer: Response<Incoming>) -> Response<Body> {
-    let mut response = answer.map(Body::from);
+fn streamed(answer: Response<Incoming>, until: Option<Deadline>) -> Response<Body> {
+    let mut response = answer.map(|stream| Body::stream(stream, until));
     guard::strip_response(response.headers_mut());
     response
 }

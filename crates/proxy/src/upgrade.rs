@@ -1,6 +1,6 @@
 //! The last step for exec, attach and port-forward: two upgraded connections, joined byte by byte.
 
-use ambient::Tasks;
+use ambient::{BoxFuture, Tasks};
 use http::header::{CONNECTION, HeaderValue, UPGRADE};
 use http::{HeaderMap, Response};
 use hyper::body::Incoming;
@@ -36,12 +36,13 @@ impl Protocol {
 
 /// Joins the client's connection with the API server's, which has switched to `asked`, and gives the client's answer.
 /// Each direction ends for itself: what one side has finished sending is passed on while the other still sends. `place`
-/// is held for as long.
+/// is held for as long, which is at most `until`.
 pub(crate) fn join(
     answer: Response<Incoming>,
     asked: Protocol,
     client: OnUpgrade,
     place: OwnedSemaphorePermit,
+    until: BoxFuture<'static, ()>,
     tunnels: &Tasks,
 ) -> Result<Response<Body>, Refusal> {
     if switched_to(answer.headers()) != Some(asked) {
@@ -56,7 +57,10 @@ pub(crate) fn join(
     *response.headers_mut() = headers;
     let carried = carry(client, hyper::upgrade::on(answer));
     tunnels.spawn_until_stop(async move {
-        carried.await;
+        tokio::select! {
+            () = carried => {}
+            () = until => tracing::debug!("an upgraded connection was ended with its token"),
+        }
         drop(place);
     });
     Ok(response)

@@ -83,6 +83,15 @@ pub enum BadTarget {
     Trust(#[from] BadTrust),
 }
 
+/// Where a request comes from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Source {
+    /// Who sent it.
+    pub(crate) client: IpAddr,
+    /// Who connected: the same, or a trusted proxy.
+    pub(crate) peer: IpAddr,
+}
+
 /// The API server as the last step sees it.
 pub(crate) struct Upstream {
     authority: Authority,
@@ -134,12 +143,12 @@ impl Upstream {
         &self,
         mut request: Request<Incoming>,
         passage: &Passage,
-        peer: IpAddr,
+        source: Source,
         upgrade: Option<Protocol>,
     ) -> Result<Response<Incoming>, Refusal> {
         *request.uri_mut() = self.address(request.uri())?;
         *request.version_mut() = Version::HTTP_11;
-        write_hop(request.headers_mut(), peer, upgrade)?;
+        write_hop(request.headers_mut(), source, upgrade)?;
         match passage {
             Passage::Impersonate(user) => {
                 let delegated = is_delegated(request.uri().path());
@@ -211,9 +220,11 @@ impl Outgoing<Theirs> {
 }
 
 /// The headers of this hop: who is before us, and the upgrade that is asked for.
-fn write_hop(headers: &mut HeaderMap, peer: IpAddr, upgrade: Option<Protocol>) -> Result<(), Refusal> {
-    let peer = HeaderValue::try_from(peer.to_string()).map_err(|_| Refusal::Unheadable)?;
-    headers.insert(FORWARDED_FOR, peer);
+fn write_hop(headers: &mut HeaderMap, source: Source, upgrade: Option<Protocol>) -> Result<(), Refusal> {
+    let Source { client, peer } = source;
+    let chain = if client == peer { client.to_string() } else { format!("{client}, {peer}") };
+    let chain = HeaderValue::try_from(chain).map_err(|_| Refusal::Unheadable)?;
+    headers.insert(FORWARDED_FOR, chain);
     if let Some(protocol) = upgrade {
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static(protocol.name()));

@@ -2,19 +2,20 @@
 
 mod log;
 mod login;
+mod metrics;
 mod reload;
 mod serve;
+mod target;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ambient::Secret;
 use anyhow::ensure;
-use proxy::{Extras, Mode};
-use url::Url;
+use proxy::{Extras, Mode, TrustedProxies};
 
 use login::Login;
+use target::Server;
 
 use crate::cli::Usage;
 use crate::door::Door;
@@ -55,24 +56,8 @@ pub(crate) struct Args {
     #[arg(long)]
     readiness_require_all_issuers: bool,
 
-    /// The API server; in a pod, its own if not given
-    #[arg(long, short = 's', value_name = "URL")]
-    server: Option<Url>,
-    /// The CA of the API server; the machine's roots if not given
-    #[arg(long, value_name = "FILE", requires = "server")]
-    certificate_authority: Option<PathBuf>,
-    /// A file with the proxy's token; read again while it runs
-    #[arg(long, value_name = "FILE", requires = "server", group = "credential")]
-    token_file: Option<PathBuf>,
-    /// The proxy's token. Every process of the machine can read it here: prefer --token-file
-    #[arg(long, value_name = "TOKEN", requires = "server", group = "credential")]
-    token: Option<Secret<String>>,
-    /// The proxy's client certificate
-    #[arg(long, value_name = "FILE", requires_all = ["server", "client_key"], group = "credential")]
-    client_certificate: Option<PathBuf>,
-    /// Its private key
-    #[arg(long, value_name = "FILE", requires = "client_certificate")]
-    client_key: Option<PathBuf>,
+    #[command(flatten)]
+    api_server: Server,
 
     /// Pass the caller's own token on instead of impersonating
     #[arg(long)]
@@ -92,9 +77,38 @@ pub(crate) struct Args {
     /// Extra fields of every impersonated user; a repeated key has more values
     #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',', value_parser = pair, conflicts_with = "disable_impersonation")]
     extra_user_headers: Vec<(String, String)>,
+    /// Ranges of proxies before this one, whose X-Forwarded-For says who the client is
+    #[arg(long, value_name = "CIDRS", default_value = "", hide_default_value = true, value_parser = ranges)]
+    trusted_proxies: TrustedProxies,
+    /// How long a watch, an exec or another stream may outlive its caller's token; `never` lets it
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = grace)]
+    stream_grace: Grace,
+
+    /// How much is logged: debug, info, warn or error
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    log_level: String,
+    /// How a line of the log looks
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+    /// Where Prometheus finds /metrics, over plain HTTP; nowhere if not given
+    #[arg(long, value_name = "ADDRESS")]
+    metrics_bind_address: Option<SocketAddr>,
+
     /// Add the caller's address to the extra fields as remote-client-ip
     #[arg(long, conflicts_with = "disable_impersonation")]
     extra_user_header_client_ip: bool,
+}
+
+/// Not an option of clap's: it is always there, and may be `never`.
+type Grace = Option<Duration>;
+
+/// How a line of the log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum LogFormat {
+    /// For people
+    Text,
+    /// For machines
+    Json,
 }
 
 impl Args {
@@ -109,15 +123,7 @@ impl Args {
             self.secure_port != self.readiness_probe_port || self.secure_port == 0,
             Usage(format!("unable to securely serve on port {} (used by readiness probe)", self.secure_port))
         );
-        let has_credential =
-            self.token_file.is_some() || self.token.is_some() || self.client_certificate.is_some();
-        ensure!(
-            self.server.is_none() || has_credential || self.disable_impersonation,
-            Usage(
-                "--server needs --token-file, --token or --client-certificate: who is the proxy there?"
-                    .into()
-            )
-        );
+        self.api_server.check(!self.disable_impersonation)?;
         Ok(())
     }
 
@@ -141,6 +147,17 @@ impl Args {
 
     const fn probe_address(&self) -> SocketAddr {
         SocketAddr::new(self.bind_address, self.readiness_probe_port)
+    }
+}
+
+fn ranges(text: &str) -> Result<TrustedProxies, String> {
+    TrustedProxies::read(text.split(',').filter(|range| !range.is_empty()))
+}
+
+fn grace(text: &str) -> Result<Grace, String> {
+    match text {
+        "never" => Ok(None),
+        _ => config::parse_duration(text).map(Some).map_err(|error| error.to_string()),
     }
 }
 
@@ -189,20 +206,12 @@ mod tests {
         for bad in [
             &["--secure-port=8080"][..],
             &["--server=https://a.test"],
-            &["--server=https://a.test", "--token=a", "--token-file=b"],
-            &["--token-file=b"],
-            &["--server=https://a.test", "--client-certificate=a"],
+            &["--trusted-proxies=everybody"],
+            &["--stream-grace=soon"],
             &["--disable-impersonation", "--extra-user-headers=a=b"],
         ] {
             assert!(read(bad).is_err(), "{bad:?}");
         }
-    }
-
-    #[test]
-    fn attack_26_the_proxys_token_is_not_shown() {
-        let args = read(&["--server=https://a.test", "--token=hunter2"]).unwrap();
-        assert_eq!(args.token.as_ref().unwrap().expose(), "hunter2");
-        assert!(!format!("{args:?}").contains("hunter2"));
     }
 
     #[test]

@@ -93,7 +93,6 @@ fn plain(out: &mut String, logger: &Logger, at: Time, level: &str, message: &str
 mod tests {
     use std::sync::Arc;
 
-    use super::super::logs::Format;
     use super::*;
 
     #[test]
@@ -103,7 +102,7 @@ mod tests {
             decision.shadows.push(Shadow { policy: policy.into(), allowed });
         }
         let mut out = String::new();
-        line(&mut out, &Event::Decision(Arc::new(decision)), &Logger::plain(Format::Json));
+        line(&mut out, &Event::Decision(Arc::new(decision)), &Logger::of_flags("info", true).unwrap());
         let told: serde_json::Value = serde_json::from_str(&out).unwrap();
         assert_eq!(told["shadow"], serde_json::json!(["one: allow", "two: deny"]));
     }

@@ -14,7 +14,7 @@ use tracing_subscriber::layer::Context;
 use super::logs::{Format, Logger};
 
 /// A line that is being written, member by member, at the end of a text. Who writes sees to it that no name comes twice.
-pub(super) struct Line<'a> {
+pub(crate) struct Line<'a> {
     out: &'a mut String,
     logger: &'a Logger,
     empty: bool,
@@ -22,7 +22,7 @@ pub(super) struct Line<'a> {
 
 impl<'a> Line<'a> {
     /// Begins with the members that every line has.
-    pub(super) fn begin(
+    pub(crate) fn begin(
         out: &'a mut String,
         logger: &'a Logger,
         at: Time,
@@ -40,7 +40,7 @@ impl<'a> Line<'a> {
     }
 
     /// A member that is a text.
-    pub(super) fn text(&mut self, name: &str, value: &str) {
+    pub(crate) fn text(&mut self, name: &str, value: &str) {
         if self.name(name) {
             let bare =
                 self.logger.format == Format::Text && !value.is_empty() && value.bytes().all(plain_byte);
@@ -49,21 +49,28 @@ impl<'a> Line<'a> {
     }
 
     /// A member that is a text, or is left out.
-    pub(super) fn maybe(&mut self, name: &str, value: Option<&str>) {
+    pub(crate) fn maybe(&mut self, name: &str, value: Option<&str>) {
         if let Some(value) = value {
             self.text(name, value);
         }
     }
 
     /// A member that is a number.
-    pub(super) fn number(&mut self, name: &str, value: u64) {
+    pub(crate) fn number(&mut self, name: &str, value: u64) {
         if self.name(name) {
             let _ = write!(self.out, "{value}");
         }
     }
 
+    /// A member that is true or false.
+    pub(crate) fn flag(&mut self, name: &str, value: bool) {
+        if self.name(name) {
+            self.out.push_str(if value { "true" } else { "false" });
+        }
+    }
+
     /// A member that is a list of texts, or is left out if that is empty.
-    pub(super) fn list<T: AsRef<str>>(&mut self, name: &str, values: impl ExactSizeIterator<Item = T>) {
+    pub(crate) fn list<T: AsRef<str>>(&mut self, name: &str, values: impl ExactSizeIterator<Item = T>) {
         if values.len() == 0 || !self.name(name) {
             return;
         }
@@ -75,7 +82,7 @@ impl<'a> Line<'a> {
     }
 
     /// Ends the line.
-    pub(super) fn end(self) {
+    pub(crate) fn end(self) {
         self.out.push_str(if self.logger.format == Format::Json { "}\n" } else { "\n" });
     }
 
@@ -196,7 +203,7 @@ mod tests {
     use super::*;
 
     fn line(format: Format) -> String {
-        let logger = Logger::plain(format);
+        let logger = Logger::of_flags("info", format == Format::Json).unwrap();
         let mut out = String::from("before\n");
         let mut line = Line::begin(&mut out, &logger, Time::from_unix(0), "INFO", "it happened");
         line.text("subject", "a\" b=\"c\n\u{1b}\u{e9}");

@@ -40,6 +40,12 @@ impl Logger {
         logger
     }
 
+    /// From flags: `debug`, `info`, `warn` or `error`, and whether machines read it.
+    pub(crate) fn of_flags(level: &str, json: bool) -> Option<Self> {
+        let format = if json { Format::Json } else { Format::Text };
+        parse_level(level).map(|level| Self { level, format, excluded: Vec::new() })
+    }
+
     /// Sends the log of this process where it belongs. Libraries are heard from warnings on.
     pub(crate) fn install(&self) {
         use tracing_subscriber::layer::SubscriberExt as _;
@@ -51,12 +57,6 @@ impl Logger {
         );
         let lines = Lines { logger: self.clone(), clock: SystemClock::default() };
         let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
-    }
-
-    /// As it is when nothing is configured but the format.
-    #[cfg(test)]
-    pub(super) const fn plain(format: Format) -> Self {
-        Self { level: LevelFilter::INFO, format, excluded: Vec::new() }
     }
 
     /// Whether machines read the log, so that every line of it must be an object.

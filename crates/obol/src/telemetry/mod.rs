@@ -13,6 +13,7 @@ use config::{Fields, Read as _};
 
 pub(crate) use audit::Audit;
 pub(crate) use health::service;
+pub(crate) use lines::Line;
 pub(crate) use logs::Logger;
 pub(crate) use metrics::Metrics;
 pub(crate) use scribe::{Entry, Scribe};

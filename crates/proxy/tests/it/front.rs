@@ -11,7 +11,8 @@ use inbound::{Limits, Listener, Peer, Setting};
 use outbound::{Dial, Roots};
 use proxy::{
     Anonymous, Credential, Event, Extras, IssuerSpec, Issuers, MOST_TUNNELS, Mapping, Means, Mode, Named,
-    OnBehalf, Outcome, Passthrough, Proxy, Reserved, Settings, Target, World, kubernetes_algs,
+    OnBehalf, Outcome, Passthrough, Proxy, Reserved, Settings, Target, TrustedProxies, World,
+    kubernetes_algs,
 };
 use serde_json::{Value, json};
 use testkit::{FakeClock, Issuer, TestCa};
@@ -47,6 +48,7 @@ pub(crate) struct Plan {
     pub(crate) on_behalf: bool,
     pub(crate) clock: FakeClock,
     pub(crate) dial: Option<Dial>,
+    pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) most_tunnels: usize,
 }
 
@@ -109,6 +111,7 @@ impl Default for Plan {
             on_behalf: false,
             clock: FakeClock::default(),
             dial: None,
+            trusted_proxies: TrustedProxies::default(),
             most_tunnels: MOST_TUNNELS,
         }
     }
@@ -166,6 +169,8 @@ impl Plan {
                 OnBehalf::new(reviews(&target, &dial), Duration::from_secs(5), system)
             }),
             mode: self.mode,
+            trusted_proxies: self.trusted_proxies,
+            stream_grace: Some(Duration::from_secs(30)),
             most_tunnels: self.most_tunnels,
         };
         let world = World {

@@ -136,3 +136,14 @@ async fn a_request_within_a_request_stays_a_body() {
     assert_eq!(front.stub.paths(), if answer.starts_with("HTTP/1.1 200") { vec!["/api"] } else { vec![] });
     assert!(!answer.contains("content-length\":"), "{answer}");
 }
+
+#[tokio::test]
+async fn attack_22_a_trusted_proxys_word_for_the_client_counts() {
+    let trusted_proxies = proxy::TrustedProxies::read(["127.0.0.0/8"]).unwrap();
+    let mode = proxy::Mode::Impersonate(proxy::Extras { client_ip: true, ..proxy::Extras::default() });
+    let front = crate::front::Plan { trusted_proxies, mode, ..crate::front::Plan::default() }.start().await;
+    let seen = front.reached(&front.jane(), &[("x-forwarded-for", "9.9.9.9, 192.0.2.7")]).await;
+    assert_eq!(seen["headers"]["impersonate-extra-remote-client-ip"], json!(["192.0.2.7"]));
+    assert_eq!(seen["headers"]["x-forwarded-for"], json!(["192.0.2.7, 127.0.0.1"]));
+    assert_eq!(front.events.all().pop().unwrap().source.to_string(), "192.0.2.7");
+}

@@ -86,3 +86,22 @@ async fn connections_to_the_api_server_are_used_again() {
     let second = front.reached(&front.jane(), &[]).await;
     assert_eq!(first["connection"], second["connection"]);
 }
+
+#[tokio::test]
+async fn a_watch_ends_soon_after_its_token() {
+    let front = Front::start().await;
+    let events = front.stub.watch();
+    let ends = ambient::Clock::now(&front.clock).unix() + 60;
+    let token = front.issuer.token(json!({"sub": "jane", "aud": "kubernetes", "exp": ends})).sign();
+    let mut response = client::send(front.address, get("/watch", &token, &[])).await;
+    events.send("{}\n").unwrap();
+    response.body_mut().frame().await.unwrap().unwrap();
+    front.clock.until_sleeping(1).await;
+    front.clock.advance(std::time::Duration::from_secs(89));
+    events.send("still\n").unwrap();
+    let frame = response.body_mut().frame().await.unwrap().unwrap();
+    assert_eq!(frame.into_data().unwrap(), "still\n");
+    front.clock.advance(std::time::Duration::from_secs(1));
+    assert!(response.into_body().collect().await.unwrap().to_bytes().is_empty(), "a clean end");
+    events.closed().await;
+}

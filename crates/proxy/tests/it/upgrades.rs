@@ -95,3 +95,20 @@ async fn a_refused_upgrade_is_an_answer_like_any_other() {
     assert_eq!(seen["headers"]["upgrade"], serde_json::json!(["SPDY/3.1"]));
     assert_eq!(seen["headers"]["connection"], serde_json::json!(["Upgrade"]));
 }
+
+#[tokio::test]
+async fn an_upgraded_connection_ends_soon_after_its_token() {
+    let front = Front::start().await;
+    let ends = ambient::Clock::now(&front.clock).unix() + 60;
+    let token =
+        front.issuer.token(serde_json::json!({"sub": "jane", "aud": "kubernetes", "exp": ends})).sign();
+    let headers = [("connection", "Upgrade"), ("upgrade", "SPDY/3.1")];
+    let response = client::send(front.address, get("/exec", &token, &headers)).await;
+    let mut stream = TokioIo::new(hyper::upgrade::on(response).await.unwrap());
+    stream.write_all(b"ping").await.unwrap();
+    let mut echoed = [0; 4];
+    stream.read_exact(&mut echoed).await.unwrap();
+    front.clock.until_sleeping(1).await;
+    front.clock.advance(std::time::Duration::from_secs(91));
+    assert!(stream.read_to_end(&mut Vec::new()).await.is_ok_and(|read| read == 0));
+}

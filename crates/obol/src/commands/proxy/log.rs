@@ -1,25 +1,33 @@
-//! Events of the proxy as log lines. Names come from tokens: they are written quoted and escaped.
+//! Events of the proxy as log lines, one a request. Names come from tokens: they are written quoted and escaped.
 
-use std::fmt::Write as _;
+use std::sync::Arc;
 
-use ambient::Observer;
+use ambient::{Clock, Observer};
 use proxy::{Event, Outcome};
 
-use crate::telemetry::{Entry, Scribe};
+use crate::telemetry::{Entry, Line, Logger, Scribe};
 
 /// Writes the events of requests to the audit log.
 pub(super) struct Audit(Scribe<Event>);
 
 impl Audit {
     /// Starts the thread that writes.
-    pub(super) fn start() -> std::io::Result<Self> {
-        let words = |out: &mut String, entry: Entry<'_, Event>| match entry {
-            Entry::Told(event) => out.extend([&*line(event), "\n"]),
+    pub(super) fn start(logger: &Logger, clock: Arc<dyn Clock>) -> std::io::Result<Self> {
+        let logger = logger.clone();
+        let words = move |out: &mut String, entry: Entry<'_, Event>| match entry {
+            Entry::Told(event) => write(out, event, &logger),
             Entry::Lost(count) => {
-                let _ = writeln!(out, "WARN audit: lost_lines={count}");
+                let mut line = Line::begin(out, &logger, clock.now(), "ERROR", "audit");
+                line.text("action", &format!("{count} lines about refused requests found no room"));
+                line.end();
             }
         };
         Scribe::start(std::io::stderr(), words).map(Self)
+    }
+
+    /// How many lines could not be written because the queue was full.
+    pub(super) fn lost(&self) -> u64 {
+        self.0.lost()
     }
 
     /// Resolves when every line so far is written, or never will be.
@@ -27,9 +35,6 @@ impl Audit {
         self.0.written().await;
     }
 }
-
-/// Writes what goes wrong at the listener to the ordinary log.
-pub(super) struct Log;
 
 impl Observer<Event> for Audit {
     fn observe(&self, event: &Event) {
@@ -42,45 +47,52 @@ impl Observer<Event> for Audit {
     }
 }
 
-impl Observer<inbound::Event> for Log {
-    fn observe(&self, event: &inbound::Event) {
-        tracing::warn!(?event, "at the listener");
-    }
-}
-
-fn line(event: &Event) -> String {
+/// A line in the shape of `obol serve`'s.
+fn write(out: &mut String, event: &Event, logger: &Logger) {
     let Event { at, method, path, source, issuer, user, outcome } = event;
-    let mut line = format!("{} INFO audit: ", at.rfc3339());
-    let _ = match outcome {
+    let level = if matches!(outcome, Outcome::Refused { .. }) { "WARN" } else { "INFO" };
+    let mut line = Line::begin(out, logger, *at, level, "request");
+    line.text("client_remote_addr", &source.to_string());
+    line.text("method", method.as_str());
+    line.text("path", path);
+    match outcome {
         Outcome::Passed { status, impersonated } => {
-            write!(line, "decision=\"passed\" status={} impersonated={impersonated}", status.as_u16())
+            line.text("outcome", "allow");
+            line.number("status", status.as_u16().into());
+            line.flag("impersonated", *impersonated);
         }
         Outcome::Refused { status, code, detail } => {
-            write!(line, "decision=\"refused\" status={} code={code:?} detail={detail:?}", status.as_u16())
+            line.text("outcome", "deny");
+            line.number("status", status.as_u16().into());
+            line.text("error", code);
+            line.text("reason", detail);
         }
-        Outcome::Abandoned { forwarded } => write!(line, "decision=\"abandoned\" forwarded={forwarded}"),
-    };
-    if let Some(user) = user {
-        let _ = write!(line, " user={:?} groups={:?}", user.name, user.groups);
-        if let Some(id) = &user.token_id {
-            let _ = write!(line, " token_id={id:?}");
+        Outcome::Abandoned { forwarded } => {
+            line.text("outcome", "abandoned");
+            line.flag("forwarded", *forwarded);
         }
     }
-    let _ = write!(line, " issuer={issuer:?} method={method:?} path={path:?} source={source}");
-    line
+    if let Some(user) = user {
+        line.text("user", &user.name);
+        line.list("groups", user.groups.iter());
+        line.maybe("jti", user.token_id.as_deref());
+    }
+    line.maybe("issuer", Some(&**issuer).filter(|issuer| !issuer.is_empty()));
+    line.end();
 }
 
 #[cfg(test)]
 mod tests {
     use ambient::Time;
     use proxy::User;
+    use serde_json::Value;
 
     use super::*;
 
     #[test]
     fn attack_26_a_name_makes_no_line_and_no_member_of_its_own() {
         let user = User {
-            name: "jane\n2026 INFO audit: decision=\"passed\" \u{1b}[31m".into(),
+            name: "jane\n2026 level=INFO user=\"admin\" \u{1b}[31m".into(),
             groups: vec!["a\" source=1.2.3.4".into()],
             token_id: Some("7\r".into()),
         };
@@ -93,11 +105,20 @@ mod tests {
             user: Some(user),
             outcome: Outcome::Abandoned { forwarded: true },
         };
-        assert_eq!(
-            line(&event),
-            "1970-01-01T00:00:00Z INFO audit: decision=\"abandoned\" forwarded=true \
-             user=\"jane\\n2026 INFO audit: decision=\\\"passed\\\" \\u{1b}[31m\" groups=[\"a\\\" source=1.2.3.4\"] \
-             token_id=\"7\\r\" issuer=\"https://issuer.test\" method=\"DELETE\" path=\"/api\" source=192.0.2.7"
+        let written = |json| {
+            let mut out = String::new();
+            write(&mut out, &event, &Logger::of_flags("info", json).unwrap());
+            out
+        };
+        let text = written(false);
+        assert_eq!(text.lines().count(), 1);
+        assert!(
+            !text.contains('\u{1b}') && text.contains(r#"user="jane\n2026 level=INFO user=\"admin\""#),
+            "{text}"
         );
+        let json: Value = serde_json::from_str(&written(true)).unwrap();
+        assert_eq!(json["user"], event.user.unwrap().name);
+        assert_eq!((&json["outcome"], &json["forwarded"]), (&"abandoned".into(), &true.into()));
+        assert_eq!(json["client_remote_addr"], "192.0.2.7");
     }
 }

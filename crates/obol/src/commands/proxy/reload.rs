@@ -11,9 +11,16 @@ use tokio::sync::Notify;
 
 use super::Args;
 use super::login::Admitted;
+use super::metrics::Metrics;
 
 /// Follows the file until it is dropped. `look` asks for a look at once.
-pub(super) async fn follow(args: Arc<Args>, proxy: Arc<Proxy>, means: Means, look: Arc<Notify>) {
+pub(super) async fn follow(
+    args: Arc<Args>,
+    proxy: Arc<Proxy>,
+    means: Means,
+    look: Arc<Notify>,
+    metrics: Arc<Metrics>,
+) {
     let Some(path) = args.login.file() else { return };
     let mut seen = read(path);
     loop {
@@ -25,11 +32,10 @@ pub(super) async fn follow(args: Arc<Args>, proxy: Arc<Proxy>, means: Means, loo
         if found == seen {
             continue;
         }
-        match found
-            .as_deref()
-            .context("it cannot be read")
-            .and_then(|text| take_over(&args, &proxy, &means, text))
-        {
+        let text = found.as_deref().context("it cannot be read");
+        let taken = text.and_then(|text| take_over(&args, &proxy, &means, text));
+        metrics.reloaded(taken.is_ok());
+        match taken {
             Ok(count) => tracing::info!(issuers = count, "the authentication configuration was replaced"),
             Err(error) => {
                 let why = format!("{error:#}");

@@ -1,69 +1,81 @@
 //! Puts the proxy together and serves until it is told to stop.
 
 use std::convert::Infallible;
-use std::io::IsTerminal as _;
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ambient::{Clock, Observer, Secret, SystemClock, Tasks};
+use ambient::{Clock, Observer, SystemClock, Tasks};
 use anyhow::Context as _;
-use cluster::{InCluster, Reviews};
-use http::Request;
+use bytes::Bytes;
+use cluster::Reviews;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Request, StatusCode};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use inbound::{Limits, Listener, PairFiles, Peer, ServerTls, Setting, Versions};
-use outbound::{Dial, Identity, Roots, TokenFile};
+use outbound::Dial;
 use proxy::{
-    Credential, Event, Issuers, MOST_TUNNELS, Means, OnBehalf, Passthrough, Probe, Proxy, Settings, Target,
-    World, keep_rights,
+    Event, Issuers, MOST_TUNNELS, Means, OnBehalf, Passthrough, Probe, Proxy, Settings, World, keep_rights,
 };
 use token::Pace;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::log::{Audit, Log};
+use super::log::Audit;
 use super::login::Admitted;
-use super::{Args, reload};
+use super::metrics::Metrics;
+use super::{Args, LogFormat, reload};
+use crate::cli::Usage;
 use crate::door::Door;
+use crate::telemetry::Logger;
 
 pub(super) fn run(args: &Arc<Args>, door: &Door) -> anyhow::Result<()> {
-    let colours = std::io::stderr().is_terminal();
-    let _ = tracing_subscriber::fmt().with_ansi(colours).with_writer(std::io::stderr).try_init();
+    let logger = Logger::of_flags(&args.log_level, args.log_format == LogFormat::Json)
+        .ok_or_else(|| Usage("--log-level: write debug, info, warn or error".into()))?;
+    logger.install();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.context("cannot start the runtime")?.block_on(serve(args, door))
+    runtime.context("cannot start the runtime")?.block_on(serve(args, door, &logger))
 }
 
-async fn serve(args: &Arc<Args>, door: &Door) -> anyhow::Result<()> {
+async fn serve(args: &Arc<Args>, door: &Door, logger: &Logger) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let dial = Dial::new(Arc::clone(&clock));
     let (tasks, tunnels, background) = (Tasks::default(), Tasks::default(), Tasks::default());
     let means = Means { dial: dial.clone(), clock: Arc::clone(&clock), tasks: background.clone() };
-    let audit = Arc::new(Audit::start().context("cannot start the audit thread")?);
+    let audit = Audit::start(logger, Arc::clone(&clock)).context("cannot start the audit thread")?;
+    let metrics = Metrics::new(audit);
     let world = World {
         clock: Arc::clone(&clock),
         dial,
         tunnels: tunnels.clone(),
-        observer: Arc::clone(&audit) as Arc<dyn Observer<Event>>,
+        observer: Arc::clone(&metrics) as Arc<dyn Observer<Event>>,
     };
-    let target = target(args, door, &clock)?;
+    let target = args.api_server.target(door, &clock)?;
     let reviews = target.reviews(&world.dial)?;
     let proxy = Arc::new(Proxy::new(settings(args, &means, &reviews)?, target, world)?);
     if !args.disable_impersonation {
         background.spawn_until_stop(keep_rights(Arc::clone(&proxy), reviews, Arc::clone(&clock)));
     }
+    metrics.look_at(Arc::clone(&proxy));
     let every = args.readiness_require_all_issuers;
     let probe =
         Arc::new(Probe::new(Arc::clone(&proxy), Pace::default().stale_for, every, Arc::clone(&clock)));
     let look = crate::signals::hangups(&background)?;
-    background.spawn_until_stop(reload::follow(Arc::clone(args), Arc::clone(&proxy), means, look));
+    background.spawn_until_stop(reload::follow(
+        Arc::clone(args),
+        Arc::clone(&proxy),
+        means,
+        look,
+        Arc::clone(&metrics),
+    ));
 
-    let tls = follow_certificate(args, &clock, &background)?;
+    let tls = follow_certificate(args, &clock, &background, &metrics)?;
     let plain = Setting {
         tls: None,
         limits: Limits::default(),
         clock: Arc::clone(&clock),
         tasks: tasks.clone(),
-        observer: Arc::new(Log),
+        observer: Arc::clone(&metrics) as Arc<dyn Observer<inbound::Event>>,
     };
     // The probe outlives the proxy's listener: while that drains, it says so.
     let setting = Setting { tls: Some(tls), ..plain.clone() };
@@ -76,6 +88,11 @@ async fn serve(args: &Arc<Args>, door: &Door) -> anyhow::Result<()> {
         let answer = answering.answer(&request);
         async move { Ok::<_, Infallible>(answer) }
     });
+    if let Some(address) = args.metrics_bind_address {
+        let listener = bind(address).await?;
+        door.print(&format!("metrics on http://{}/metrics", listener.address()?))?;
+        background.spawn(listener.serve(measured(Arc::clone(&metrics)), plain.clone()));
+    }
     background.spawn(ports.1.serve(probes, plain));
     let keeping = Arc::clone(&probe);
     background.spawn_until_stop(async move { keeping.keep_keys().await });
@@ -101,7 +118,7 @@ async fn serve(args: &Arc<Args>, door: &Door) -> anyhow::Result<()> {
     tunnels.stop();
     background.stop();
     tokio::select! {
-        () = audit.written() => {}
+        () = metrics.written() => {}
         () = clock.sleep(LAST_LINES_WITHIN) => {}
     }
     Ok(())
@@ -121,7 +138,36 @@ fn settings(args: &Args, means: &Means, reviews: &Reviews) -> anyhow::Result<Set
         mode: args.mode(),
         passthrough,
         on_behalf,
+        trusted_proxies: args.trusted_proxies.clone(),
+        stream_grace: args.stream_grace,
         most_tunnels: MOST_TUNNELS,
+    })
+}
+
+/// What Prometheus asks.
+fn measured(
+    metrics: Arc<Metrics>,
+) -> impl tower::Service<
+    Request<Incoming>,
+    Response = http::Response<Full<Bytes>>,
+    Error = Infallible,
+    Future: Send,
+> + Clone
++ Send
++ Sync
++ 'static {
+    tower::service_fn(move |request: Request<Incoming>| {
+        let found = request.uri().path() == "/metrics";
+        let text = if found { metrics.text() } else { String::new() };
+        async move {
+            let mut answer = http::Response::new(Full::new(Bytes::from(text)));
+            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+            if !found {
+                *answer.status_mut() = StatusCode::NOT_FOUND;
+            }
+            Ok::<_, Infallible>(answer)
+        }
     })
 }
 
@@ -130,37 +176,16 @@ fn peer(request: &Request<Incoming>) -> IpAddr {
     request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.address.ip())
 }
 
-fn target(args: &Args, door: &Door, clock: &Arc<dyn Clock>) -> anyhow::Result<Target> {
-    let token_file =
-        |path: &Path| Credential::TokenFile(Arc::new(TokenFile::new(path.to_owned(), Arc::clone(clock))));
-    let Some(server) = args.server.clone() else {
-        let environment = &door.environment;
-        let pod = InCluster::from(Path::new(cluster::MOUNT), |name| environment.get(name).map(str::to_owned))
-            .context("without --server the proxy must run in a pod")?;
-        let credential = token_file(&pod.token);
-        return Ok(Target { server: pod.server, roots: Roots::Only(pod.ca_pem), credential });
-    };
-    let roots = match &args.certificate_authority {
-        Some(path) => Roots::Only(read(path)?),
-        None => Roots::System,
-    };
-    let credential = match (&args.token_file, &args.token, &args.client_certificate, &args.client_key) {
-        (Some(path), ..) => token_file(path),
-        (_, Some(token), ..) => Credential::Token(token.clone()),
-        (_, _, Some(chain), Some(key)) => {
-            Credential::Certificate(Identity { chain_pem: read(chain)?, key_pem: Secret::new(read(key)?) })
-        }
-        // Only when callers go as they are: nothing of the proxy's is ever sent.
-        _ => Credential::Token(Secret::default()),
-    };
-    Ok(Target { server, roots, credential })
-}
-
-fn follow_certificate(args: &Args, clock: &Arc<dyn Clock>, tasks: &Tasks) -> anyhow::Result<Arc<ServerTls>> {
+fn follow_certificate(
+    args: &Args,
+    clock: &Arc<dyn Clock>,
+    tasks: &Tasks,
+    metrics: &Arc<Metrics>,
+) -> anyhow::Result<Arc<ServerTls>> {
     let files = PairFiles { chain: args.tls_cert_file.clone(), key: args.tls_private_key_file.clone() };
     let pair = files.read()?;
     let tls = Arc::new(ServerTls::new(&pair, Versions::default())?);
-    let log: Arc<dyn Observer<inbound::Event>> = Arc::new(Log);
+    let log: Arc<dyn Observer<inbound::Event>> = Arc::clone(metrics) as _;
     let hangups = crate::signals::hangups(tasks)?;
     tasks.spawn_until_stop(Arc::clone(&tls).follow(files, pair, Arc::clone(clock), hangups, log));
     Ok(tls)
@@ -168,10 +193,6 @@ fn follow_certificate(args: &Args, clock: &Arc<dyn Clock>, tasks: &Tasks) -> any
 
 async fn bind(address: std::net::SocketAddr) -> anyhow::Result<Listener> {
     Listener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
-}
-
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
 }
 
 /// A log that nobody reads any more does not keep the process alive.
