@@ -1,4 +1,4 @@
-//! The CEL of the Kubernetes API server as a program that tests ask, built of pinned Go modules.
+//! Programs that tests ask, built of pinned Go modules: the CEL of the Kubernetes API server, and an application on go-oidc.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,30 +9,43 @@ use anyhow::{Context, Result};
 use super::{Cache, fingerprint};
 use crate::shell::{output, run_logged, step, which};
 
-/// Builds it if its sources have changed since it was built; the program.
+/// Builds the CEL peer if its sources have changed since it was built; the program.
 ///
 /// The cases of the CEL specification come with it: they are data of one of the modules.
-pub(crate) fn build(cache: &Cache) -> Result<PathBuf> {
-    let folder = cache.folder(&format!("cel-{}", fingerprint(&sources()?)), |draft| {
-        step("build the CEL peer", || {
-            which("go").context("go is not on the PATH: install Go 1.26 or newer")?;
-            let mut go = Command::new("go");
-            go.current_dir(SOURCES)
-                .args(["build", "-trimpath", "-mod=readonly", "-o"])
-                .arg(draft.join("cel"))
-                .arg(".");
-            run_logged(&mut go, &cache.log("cel"))?;
-            let mut list = Command::new("go");
-            let module =
-                output(list.current_dir(SOURCES).args(["list", "-m", "-f", "{{.Dir}}", "cel.dev/expr"]))?;
-            copy_cases(&Path::new(module.trim()).join("tests/simple/testdata"), &draft.join("testdata"))
-        })
-    })?;
-    Ok(folder.join("cel"))
+pub(crate) fn cel(cache: &Cache) -> Result<PathBuf> {
+    build(cache, "cel", |sources, draft| {
+        let mut list = Command::new("go");
+        let module =
+            output(list.current_dir(sources).args(["list", "-m", "-f", "{{.Dir}}", "cel.dev/expr"]))?;
+        copy_cases(&Path::new(module.trim()).join("tests/simple/testdata"), &draft.join("testdata"))
+    })
 }
 
-fn sources() -> Result<String> {
-    let mut files = fs::read_dir(SOURCES)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+/// The same for the application on go-oidc.
+pub(crate) fn oidc(cache: &Cache) -> Result<PathBuf> {
+    build(cache, "oidc", |_, _| Ok(()))
+}
+
+/// Builds what lies in `xtask/peers/NAME`, and whatever else belongs beside it.
+fn build(cache: &Cache, name: &str, more: impl FnOnce(&Path, &Path) -> Result<()>) -> Result<PathBuf> {
+    let sources = Path::new("xtask/peers").join(name);
+    let folder = cache.folder(&format!("{name}-{}", fingerprint(&text(&sources)?)), |draft| {
+        step(&format!("build the {name} peer"), || {
+            which("go").context("go is not on the PATH: install Go 1.26 or newer")?;
+            let mut go = Command::new("go");
+            go.current_dir(&sources)
+                .args(["build", "-trimpath", "-mod=readonly", "-o"])
+                .arg(draft.join(name))
+                .arg(".");
+            run_logged(&mut go, &cache.log(name))?;
+            more(&sources, draft)
+        })
+    })?;
+    Ok(folder.join(name))
+}
+
+fn text(sources: &Path) -> Result<String> {
+    let mut files = fs::read_dir(sources)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
     files.sort();
     files.iter().map(|file| fs::read_to_string(file).with_context(|| file.display().to_string())).collect()
 }
@@ -46,5 +59,3 @@ fn copy_cases(from: &Path, to: &Path) -> Result<()> {
     }
     Ok(())
 }
-
-const SOURCES: &str = "xtask/peers/cel";

@@ -58,17 +58,19 @@ pub(crate) fn install() -> Result<Places> {
         packages.extend(kubernetes::BUILT_WITH);
     }
     apt::install(&cache, &packages)?;
-    let (kube_apiserver, kubectl, node_modules, cel) = thread::scope(|scope| {
+    let (kube_apiserver, python, node_modules, cel, go_oidc) = thread::scope(|scope| {
         let long = scope.spawn(|| kubernetes::build(&cache));
-        let short = (python::install(&cache), node::install(&cache), go::build(&cache));
+        let short = (python::install(&cache), node::install(&cache), go::cel(&cache), go::oidc(&cache));
         let long = long.join().map_err(|_| anyhow!("the build of kube-apiserver panicked")).flatten();
-        Ok::<_, anyhow::Error>((long?, short.0?, short.1?, short.2?))
+        Ok::<_, anyhow::Error>((long?, short.0?, short.1?, short.2?, short.3?))
     })?;
     let mut places = BTreeMap::from([
         ("OBOL_PEER_CEL", cel),
         ("OBOL_PEER_KUBE_APISERVER", kube_apiserver),
-        ("OBOL_PEER_KUBECTL", kubectl),
+        ("OBOL_PEER_GO_OIDC", go_oidc),
+        ("OBOL_PEER_KUBECTL", python.join("bin/kubectl")),
         ("OBOL_PEER_NODE_MODULES", node_modules),
+        ("OBOL_PEER_PYTHON_PACKAGES", python),
     ]);
     for (variable, program) in PROGRAMS {
         places.insert(variable, which(program).with_context(|| format!("{program} is not on the PATH"))?);
@@ -140,7 +142,8 @@ fn fingerprint(text: &str) -> String {
 }
 
 /// Programs that Debian ships, and their packages.
-const PACKAGES: [(&str, &str); 7] = [
+const PACKAGES: [(&str, &str); 8] = [
+    ("apache2", "libapache2-mod-auth-openidc"),
     ("chromium", "chromium"),
     ("curl", "curl"),
     ("etcd", "etcd-server"),
@@ -151,10 +154,12 @@ const PACKAGES: [(&str, &str); 7] = [
 ];
 
 /// Of these, what tests start themselves.
-const PROGRAMS: [(&str, &str); 5] = [
+const PROGRAMS: [(&str, &str); 7] = [
+    ("OBOL_PEER_APACHE", "apache2"),
     ("OBOL_PEER_CHROMIUM", "chromium"),
     ("OBOL_PEER_CURL", "curl"),
     ("OBOL_PEER_ETCD", "etcd"),
     ("OBOL_PEER_JQ", "jq"),
     ("OBOL_PEER_NODE", "node"),
+    ("OBOL_PEER_PYTHON", "python3"),
 ];

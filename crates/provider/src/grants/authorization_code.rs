@@ -92,9 +92,11 @@ pub(crate) fn proof(
     cx.decision.connector = Some(Arc::clone(&connector.id));
     cx.decision.upstream_subject = Some(grant.identity.user_id.clone());
     let scopes = Scopes::from_stored(&grant.scopes);
+    let mut profile = Profile::by_scopes(&grant.identity, &scopes);
+    client.groups.apply(&mut profile.groups);
     Ok(Proof {
         subject: grant.subject(),
-        profile: Profile::by_scopes(&grant.identity, &scopes),
+        profile,
         federated: Some((Arc::clone(&connector.id), grant.identity.user_id)),
         free: Vec::new(),
         audience: scopes.audience(client, &living.settings.clients)?,
