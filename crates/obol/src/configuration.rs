@@ -81,6 +81,13 @@ pub(crate) fn read(
     let issuer =
         provider.as_ref().map_or_else(|| Arc::from(""), |settings| Arc::clone(&settings.issuer.text));
     let connectors = connectors::read(&mut root, environment, &context(issuer, around));
+    if let Some(settings) = &provider {
+        // Also those of a kind that is not there yet: they are told of by themselves.
+        let written = ids(&section);
+        let mut all: Vec<&str> = connectors.iter().map(|opened| &*opened.id).collect();
+        all.extend(written.iter().map(String::as_str));
+        settings.oauth2.check_connectors(&all, &mut root);
+    }
     if let Some(policies) = provider.as_ref().and_then(|settings| settings.exchange.as_ref()) {
         let ids: Vec<&str> = connectors.iter().map(|opened| &*opened.id).collect();
         policies.check_connectors(&ids, faults);
@@ -128,6 +135,13 @@ fn issuers(section: &Section) -> BTreeMap<String, String> {
         Some((id, issuer))
     };
     root.elements("connectors").iter().filter_map(one).collect()
+}
+
+/// The ids of all connectors that are written.
+fn ids(section: &Section) -> Vec<String> {
+    let unheard = Faults::new();
+    let mut root = section.fields(KeyStyle::Dex, &unheard);
+    root.elements("connectors").iter().filter_map(|field| field.group().optional("id")).collect()
 }
 
 fn context(issuer: Arc<str>, around: &Surroundings) -> connectors::Context {

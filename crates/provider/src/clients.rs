@@ -10,6 +10,7 @@ use token::Alg;
 use wire::form::{Form, decode};
 use wire::oauth::ErrorCode;
 
+pub use crate::client_groups::GroupRules;
 use crate::error::Refusal;
 
 /// A client as it is configured (dex.md 2.3).
@@ -31,8 +32,22 @@ pub struct Client {
     pub allowed_connectors: Vec<String>,
     /// `idTokenSignedResponseAlg`; absent: the signer's default.
     pub signing_alg: Option<Alg>,
+    /// `accessTokenFormat`
+    pub access_tokens: AccessTokens,
+    /// `groups`
+    pub groups: GroupRules,
     /// Groups of the client itself in `client_credentials` (dex.md 2.3).
     pub own_groups: Vec<String>,
+}
+
+/// What a client's access tokens look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AccessTokens {
+    /// With every claim of an ID token, as Dex's are.
+    #[default]
+    Dex,
+    /// Without what belongs to an ID token alone (RFC 9068 section 2.2).
+    Rfc9068,
 }
 
 /// All clients, by id.
@@ -191,6 +206,8 @@ mod tests {
             trusted_peers: vec!["friend".into()],
             allowed_connectors: vec![],
             signing_alg: None,
+            access_tokens: AccessTokens::Dex,
+            groups: GroupRules::default(),
             own_groups: vec![],
         }
     }

@@ -70,6 +70,19 @@ pub enum Fault {
     Internal(String),
 }
 
+impl Fault {
+    /// The protocol's code for it: whether the same request may be granted later.
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::Store(StoreError::Unavailable(_))
+            | Self::Busy { .. }
+            | Self::TooMany { .. }
+            | Self::Upstream(_) => ErrorCode::TemporarilyUnavailable,
+            Self::Store(StoreError::Broken(_)) | Self::Internal(_) => ErrorCode::ServerError,
+        }
+    }
+}
+
 impl Refusal {
     /// A refusal whose reason is what the asker is told.
     pub fn new(code: ErrorCode, told: impl Into<Cow<'static, str>>) -> Self {

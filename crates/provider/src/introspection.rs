@@ -15,7 +15,7 @@ use wire::json::Value;
 use crate::clients::{Client, Credentials, failed};
 use crate::error::{Error, Refusal};
 use crate::issue::POLICY;
-use crate::{Cx, Peer, Provider, own, userinfo};
+use crate::{Cx, Peer, Provider, own, revocation, userinfo};
 
 /// The answer. Without `facts` it says nothing but `active: false`.
 #[derive(Debug, Serialize)]
@@ -105,6 +105,9 @@ async fn facts(cx: &mut Cx<'_>, asker: &Client, raw: &str) -> Result<Facts, Cow<
         return Err("the asker is neither in its audience nor its client".into());
     }
     let policy = living(cx, &verified, &client)?;
+    if let Some(why) = revocation::ended(cx, claims).await.map_err(|error| error.to_string())? {
+        return Err(why.into());
+    }
     cx.decision.subject = verified.subject().map(str::to_owned);
     cx.decision.token_id = claims.id().map(str::to_owned);
     cx.decision.policy = policy.as_deref().map(Arc::from);

@@ -4,6 +4,7 @@
 //! essays: [`grants`], [`login`], [`store`].
 
 mod authentication;
+mod client_groups;
 pub mod clients;
 pub mod connector;
 pub mod discovery;
@@ -177,7 +178,7 @@ impl Cx<'_> {
                 self.decision.reason = Some(refusal.reason.clone());
             }
             Err(error::Error::Fault(fault)) => {
-                self.decision.error = Some("server_error");
+                self.decision.error = Some(fault.code().as_str());
                 self.decision.reason = Some(fault.to_string().into());
             }
         }

@@ -2,8 +2,9 @@
 //! and given back if it was right: who knows the password is never held up by having used it often.
 //!
 //! Charges stand under who is asked about *and* where from, and under the address alone; under the account alone they run
-//! dry only if many addresses try at once, since one address is held up long before. So nobody locks anybody else out:
-//! it takes the address they share, or a crowd, and ends within seconds of their stopping.
+//! dry only if many addresses try at once, since one address is held up long before. A browser that was right about a name
+//! before has tries of its own. So nobody locks anybody else out: it takes a crowd, or an address that is shared with
+//! somebody who signs in there for the first time, and ends within seconds of their stopping.
 //!
 //! Counted in memory, by each replica for itself. The number of things counted is bounded; the least charged are
 //! forgotten first.
@@ -22,6 +23,8 @@ use crate::error::Fault;
 pub(crate) enum Door {
     /// A password, in a form or in a grant.
     Password,
+    /// A password, in a browser that was right about it before.
+    KnownBrowser,
     /// A client's secret.
     ClientSecret,
     /// The code that a person types for a device.
@@ -109,11 +112,24 @@ fn rules(door: Door, address: Option<IpAddr>, account: &str) -> Vec<(Key, Rule)>
     let there = key(door, "address", &network, "");
     let who = key(door, "account", "", &folded);
     match door {
-        Door::Password => vec![(both, rule(10, 10_000)), (there, rule(50, 2_000)), (who, rule(100, 1_000))],
+        Door::Password => {
+            // Behind a proxy that nobody told us of, many people have one address, and it is a private one.
+            let there =
+                (there, if address.is_none_or(is_private) { rule(100, 200) } else { rule(50, 2_000) });
+            vec![(both, rule(10, 10_000)), there, (who, rule(100, 1_000))]
+        }
+        Door::KnownBrowser => vec![(who, rule(10, 10_000))],
         // Secrets are long: what is guarded is the work, and the log.
         Door::ClientSecret => vec![(both, rule(60, 1_000)), (there, rule(300, 200))],
         Door::UserCode => vec![(there, rule(10, 10_000)), (key(door, "all", "", ""), rule(1_000, 100))],
         Door::DeviceCode => vec![(there, rule(30, 10_000)), (key(door, "all", "", ""), rule(1_000, 100))],
+    }
+}
+
+fn is_private(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.is_private() || v4.is_loopback() || v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
     }
 }
 

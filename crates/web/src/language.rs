@@ -71,7 +71,7 @@ pub(crate) fn filled(text: &str, blanks: &[(&str, &str)]) -> String {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('{') {
         out.push_str(before);
-        let Some((name, behind)) = after.split_once('}') else { break };
+        let Some((name, behind)) = after.split_once('}') else { return out };
         out.push_str(blanks.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value));
         rest = behind;
     }

@@ -64,7 +64,7 @@ pub(crate) fn login(web: &Web, visitor: &Visitor, outcome: Result<Reply, Stop>) 
         _ => 200,
     };
     let mut response = answered(web, visitor, status, &reply.answer);
-    for cookie in reply.cookie.iter().chain(&reply.stale).filter_map(set_cookie) {
+    for cookie in reply.cookie.iter().chain(&reply.others).filter_map(set_cookie) {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
     response
@@ -105,7 +105,7 @@ fn stopped(web: &Web, visitor: &Visitor, stop: Stop) -> Response {
             }
         }
         Stop::Fault(fault) => {
-            tracing::error!(part = "login", "{fault}");
+            complain("login", &fault);
             let notice = if matches!(fault, Fault::TooMany { .. }) { Notice::TooMany } else { Notice::Fault };
             with_wait(page(status_of(&fault).as_u16(), web.pages.error(visitor, notice, None)), &fault)
         }
@@ -132,18 +132,20 @@ fn refused(refusal: &Refusal, dex: bool) -> Response {
 }
 
 fn failed(fault: &Fault) -> Response {
-    tracing::error!(part = "token", "{fault}");
+    complain("token", fault);
     let status = status_of(fault);
-    let code = if status == StatusCode::INTERNAL_SERVER_ERROR {
-        ErrorCode::ServerError
-    } else {
-        ErrorCode::TemporarilyUnavailable
-    };
     let words = match fault {
         Fault::TooMany { .. } => "too many failed tries; please wait",
         _ => "this is our fault, or an upstream's; please try again",
     };
-    with_wait(told(status, code.as_str(), words), fault)
+    with_wait(told(status, fault.code().as_str(), words), fault)
+}
+
+/// Whoever is held up for having been wrong stands in the audit log, and in no other.
+fn complain(part: &str, fault: &Fault) {
+    if !matches!(fault, Fault::TooMany { .. }) {
+        tracing::error!(part, "{fault}");
+    }
 }
 
 /// When to come again (RFC 9110 section 10.2.3).

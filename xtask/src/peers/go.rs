@@ -1,5 +1,5 @@
-//! Parts of the Kubernetes API server as programs that tests ask, built of pinned Go modules: its CEL, and its authenticator
-//! of tokens.
+//! Programs that tests ask, built of pinned Go modules: the Kubernetes API server's CEL and its authenticator of tokens, and
+//! an application on go-oidc.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,45 +10,48 @@ use anyhow::{Context, Result};
 use super::{Cache, fingerprint};
 use crate::shell::{output, run_logged, step, which};
 
-/// Builds the CEL if its sources have changed since it was built; the program.
+/// Builds the CEL peer if its sources have changed since it was built; the program.
 ///
 /// The cases of the CEL specification come with it: they are data of one of the modules.
 pub(crate) fn cel(cache: &Cache) -> Result<PathBuf> {
-    build(cache, "cel", |draft| {
+    build(cache, "cel", |sources, draft| {
         let mut list = Command::new("go");
-        let list = list.current_dir(source("cel")).args(["list", "-m", "-f", "{{.Dir}}", "cel.dev/expr"]);
-        let module = output(list)?;
+        let module =
+            output(list.current_dir(sources).args(["list", "-m", "-f", "{{.Dir}}", "cel.dev/expr"]))?;
         copy_cases(&Path::new(module.trim()).join("tests/simple/testdata"), &draft.join("testdata"))
     })
 }
 
-/// Builds the authenticator if its sources have changed since it was built; the program.
+/// The same for the authenticator.
 pub(crate) fn authn(cache: &Cache) -> Result<PathBuf> {
-    build(cache, "authn", |_| Ok(()))
+    build(cache, "authn", |_, _| Ok(()))
 }
 
-fn build(cache: &Cache, name: &str, more: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
-    let folder = cache.folder(&format!("{name}-{}", fingerprint(&sources(name)?)), |draft| {
-        step(&format!("build the peer {name}"), || {
+/// The same for the application on go-oidc.
+pub(crate) fn oidc(cache: &Cache) -> Result<PathBuf> {
+    build(cache, "oidc", |_, _| Ok(()))
+}
+
+/// Builds what lies in `xtask/peers/NAME`, and whatever else belongs beside it.
+fn build(cache: &Cache, name: &str, more: impl FnOnce(&Path, &Path) -> Result<()>) -> Result<PathBuf> {
+    let sources = Path::new("xtask/peers").join(name);
+    let folder = cache.folder(&format!("{name}-{}", fingerprint(&text(&sources)?)), |draft| {
+        step(&format!("build the {name} peer"), || {
             which("go").context("go is not on the PATH: install Go 1.26 or newer")?;
             let mut go = Command::new("go");
-            go.current_dir(source(name))
+            go.current_dir(&sources)
                 .args(["build", "-trimpath", "-mod=readonly", "-o"])
                 .arg(draft.join(name))
                 .arg(".");
             run_logged(&mut go, &cache.log(name))?;
-            more(draft)
+            more(&sources, draft)
         })
     })?;
     Ok(folder.join(name))
 }
 
-fn source(name: &str) -> PathBuf {
-    Path::new("xtask/peers").join(name)
-}
-
-fn sources(name: &str) -> Result<String> {
-    let mut files = fs::read_dir(source(name))?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+fn text(sources: &Path) -> Result<String> {
+    let mut files = fs::read_dir(sources)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
     files.sort();
     files.iter().map(|file| fs::read_to_string(file).with_context(|| file.display().to_string())).collect()
 }

@@ -58,20 +58,22 @@ pub(crate) fn install() -> Result<Places> {
         packages.extend(kubernetes::BUILT_WITH);
     }
     apt::install(&cache, &packages)?;
-    let (kube_apiserver, kubectl, node_modules, cel, authn) = thread::scope(|scope| {
+    let (kube_apiserver, python, node_modules, [cel, authn, go_oidc]) = thread::scope(|scope| {
         let long = scope.spawn(|| kubernetes::build(&cache));
-        let go = go::cel(&cache).and_then(|cel| Ok((cel, go::authn(&cache)?)));
-        let short = (python::install(&cache), node::install(&cache), go);
+        let go = [go::cel, go::authn, go::oidc].map(|build| build(&cache));
+        let short = (python::install(&cache), node::install(&cache));
         let long = long.join().map_err(|_| anyhow!("the build of kube-apiserver panicked")).flatten();
-        let (cel, authn) = short.2?;
-        Ok::<_, anyhow::Error>((long?, short.0?, short.1?, cel, authn))
+        let [cel, authn, oidc] = go;
+        Ok::<_, anyhow::Error>((long?, short.0?, short.1?, [cel?, authn?, oidc?]))
     })?;
     let mut places = BTreeMap::from([
         ("OBOL_PEER_AUTHN", authn),
         ("OBOL_PEER_CEL", cel),
         ("OBOL_PEER_KUBE_APISERVER", kube_apiserver),
-        ("OBOL_PEER_KUBECTL", kubectl),
+        ("OBOL_PEER_GO_OIDC", go_oidc),
+        ("OBOL_PEER_KUBECTL", python.join("bin/kubectl")),
         ("OBOL_PEER_NODE_MODULES", node_modules),
+        ("OBOL_PEER_PYTHON_PACKAGES", python),
     ]);
     for (variable, program) in PROGRAMS {
         places.insert(variable, which(program).with_context(|| format!("{program} is not on the PATH"))?);
@@ -143,7 +145,8 @@ fn fingerprint(text: &str) -> String {
 }
 
 /// Programs that Debian ships, and their packages.
-const PACKAGES: [(&str, &str); 9] = [
+const PACKAGES: [(&str, &str); 10] = [
+    ("apache2", "libapache2-mod-auth-openidc"),
     ("chromium", "chromium"),
     ("curl", "curl"),
     ("etcd", "etcd-server"),
@@ -156,12 +159,14 @@ const PACKAGES: [(&str, &str); 9] = [
 ];
 
 /// Of these, what tests start themselves.
-const PROGRAMS: [(&str, &str); 7] = [
+const PROGRAMS: [(&str, &str); 9] = [
+    ("OBOL_PEER_APACHE", "apache2"),
     ("OBOL_PEER_CHROMIUM", "chromium"),
     ("OBOL_PEER_CURL", "curl"),
     ("OBOL_PEER_ETCD", "etcd"),
     ("OBOL_PEER_JQ", "jq"),
     ("OBOL_PEER_LDAPMODIFY", "ldapmodify"),
     ("OBOL_PEER_NODE", "node"),
+    ("OBOL_PEER_PYTHON", "python3"),
     ("OBOL_PEER_SLAPD", "slapd"),
 ];

@@ -96,6 +96,7 @@ pub(crate) fn proof(
     if reserved::withhold(&mut profile, connector) {
         cx.decision.reason = Some(reserved::WITHHELD.into());
     }
+    client.groups.apply(&mut profile.groups);
     Ok(Proof {
         subject: grant.subject(),
         profile,

@@ -16,6 +16,8 @@ pub(super) struct Claims<'a> {
     pub(super) c_hash: Option<&'a str>,
     /// Whether `client_id` and `scope` stand in it (RFC 9068 section 2.2, RFC 8693 section 4.3).
     pub(super) for_client: bool,
+    /// Whether what belongs to an ID token alone is left out (RFC 9068 section 2.2).
+    pub(super) lean: bool,
     pub(super) scope: Option<String>,
     pub(super) policy: Option<String>,
     pub(super) proof: &'a Proof,
@@ -31,6 +33,7 @@ impl<'a> Claims<'a> {
             at_hash: None,
             c_hash: None,
             for_client: false,
+            lean: false,
             scope: proof.scopes.to_text(),
             policy: None,
             proof,
@@ -51,12 +54,12 @@ impl Serialize for Claims<'_> {
         map.serialize_entry("exp", &self.expires)?;
         map.serialize_entry("iat", &self.issued)?;
         map.serialize_entry("jti", self.id)?;
-        if proof.audience.len() > 1 {
+        if proof.audience.len() > 1 && !self.lean {
             map.serialize_entry("azp", &*proof.client)?;
         }
-        entry(&mut map, "nonce", proof.nonce.as_ref())?;
+        entry(&mut map, "nonce", proof.nonce.as_ref().filter(|_| !self.lean))?;
         entry(&mut map, "auth_time", proof.auth_time.as_ref())?;
-        entry(&mut map, "at_hash", self.at_hash.as_ref())?;
+        entry(&mut map, "at_hash", self.at_hash.as_ref().filter(|_| !self.lean))?;
         entry(&mut map, "c_hash", self.c_hash.as_ref())?;
         entry(&mut map, "email", proof.profile.email.as_ref())?;
         entry(&mut map, "email_verified", proof.profile.email_verified.as_ref())?;

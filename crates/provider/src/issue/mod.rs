@@ -17,6 +17,7 @@ use claims::Claims;
 pub(crate) use claims::{GRANT, OWN_CLAIMS, POLICY};
 
 use crate::Cx;
+use crate::clients::AccessTokens;
 use crate::connector::Identity;
 use crate::error::{Error, Fault, Refusal};
 use crate::records::Stamped;
@@ -177,13 +178,17 @@ struct Signing<'a> {
     proof: &'a Proof,
     signer: Arc<dyn Signer>,
     expires: i64,
+    /// Access tokens without what belongs to an ID token.
+    lean: bool,
 }
 
 impl<'a> Signing<'a> {
     fn new(cx: &'a Cx<'_>, proof: &'a Proof, expires: i64) -> Result<Self, Error> {
         let alg = proof.alg.unwrap_or(cx.settings().signer.default_alg);
         let signer = cx.provider.ring().signer(alg).map_err(|error| Fault::Internal(error.to_string()))?;
-        Ok(Self { cx, proof, signer, expires })
+        let client = cx.settings().clients.find(&proof.client);
+        let lean = client.is_some_and(|client| client.access_tokens == AccessTokens::Rfc9068);
+        Ok(Self { cx, proof, signer, expires, lean })
     }
 
     fn hash(&self, of: &str) -> String {
@@ -203,6 +208,7 @@ impl<'a> Signing<'a> {
             policy: seal_policy(self.cx, self.proof.policy.as_deref(), id)?,
             at_hash: (kind != TokenType::IdToken).then_some(&*random_hash),
             for_client: true,
+            lean: self.lean && kind == TokenType::AccessToken,
             ..self.claims()
         };
         let typ = if kind == TokenType::AccessToken { ACCESS } else { ID };

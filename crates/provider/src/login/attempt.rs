@@ -116,6 +116,11 @@ impl Cookies {
         Some(Self { sealing, policies: Sealing::from_material(secret, "policies")?, user_codes })
     }
 
+    /// What the other cookies of ours are sealed with.
+    pub(super) const fn sealing(&self) -> &Sealing {
+        &self.sealing
+    }
+
     /// The key of a device's record: who reads the store cannot tell the code from it.
     pub(super) fn device_key(&self, user_code: &str) -> String {
         b64::encode(hmac::sign(&self.user_codes, user_code.as_bytes()))
@@ -189,14 +194,19 @@ impl Cookies {
 
 /// Removes an attempt's cookie.
 pub(super) fn forget(settings: &Settings, id: &str) -> CookieChange {
-    let path = settings.issuer.path();
     CookieChange {
         name: name(id).unwrap_or_default(),
         value: None,
         max_age: 0,
-        path: if path.is_empty() { "/".into() } else { path.into() },
+        path: path(settings),
         secure: settings.issuer.is_https(),
     }
+}
+
+/// Where our cookies are sent.
+pub(super) fn path(settings: &Settings) -> String {
+    let path = settings.issuer.path();
+    if path.is_empty() { "/".into() } else { path.into() }
 }
 
 /// A new attempt's id.

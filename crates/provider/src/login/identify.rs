@@ -13,8 +13,9 @@ use super::choose::usable;
 use super::request::Request;
 use super::{Answer, Attempt, Notice, PasswordPage, Reply, Stop, Way, redirect};
 use crate::connector::{Flow, Hints, Opened, PasswordFlow, SignedIn, UpstreamError};
+use crate::error::Fault;
 use crate::event::Event;
-use crate::limits::Door;
+use crate::limits::{Door, Try};
 use crate::records::Kept;
 use crate::scope::{GROUPS, OFFLINE};
 use crate::{Cx, Living, Peer, Provider};
@@ -74,8 +75,7 @@ impl Provider {
             let attempt = self.attempt_of(&mut cx, state, cookies)?;
             let living = Arc::clone(&cx.living);
             let (opened, flow) = password_flow(&living, &attempt, connector)?;
-            let now = self.around.clock.monotonic();
-            let charged = self.limits.admit(now, Door::Password, cx.decision.address, name)?;
+            let charged = self.charge(&cx, name, cookies)?;
             let tried = flow.login(hints(&attempt), name, password).await;
             if !matches!(tried, Ok(None) | Err(UpstreamError::Denied(_))) {
                 charged.give_back();
@@ -84,7 +84,10 @@ impl Provider {
                 cx.deny("wrong name or password");
                 return Ok(page(&cx, &attempt, opened, flow, name, true));
             };
-            self.signed_in(&mut cx, attempt, signed_in).await
+            let mut reply = self.signed_in(&mut cx, attempt, signed_in).await?;
+            let random = &*self.around.random;
+            reply.others.extend(self.cookies.remember(random, cx.settings(), cookies, name));
+            Ok(reply)
         };
         let outcome = outcome.await;
         tell(cx, outcome)
@@ -169,8 +172,17 @@ impl Provider {
             Flow::None => return Err(Stop::page(400, Notice::UnknownConnector)),
         };
         let cookie = self.cookies.keep(random, cx.settings(), cx.now, &attempt);
-        let stale = self.cookies.stale(cookies, cx.settings(), cx.now);
-        Ok(Reply { answer: Answer::Redirect(to), cookie: Some(cookie.ok_or_else(too_large)?), stale })
+        let others = self.cookies.stale(cookies, cx.settings(), cx.now);
+        Ok(Reply { answer: Answer::Redirect(to), cookie: Some(cookie.ok_or_else(too_large)?), others })
+    }
+
+    /// Charges a try at a password: to the browser, if it is known for that name, else to name and address.
+    fn charge(&self, cx: &Cx<'_>, name: &str, cookies: Option<&str>) -> Result<Try<'_>, Fault> {
+        let now = self.around.clock.monotonic();
+        match self.cookies.known(cookies, name) {
+            Some(browser) => self.limits.admit(now, Door::KnownBrowser, None, &browser),
+            None => self.limits.admit(now, Door::Password, cx.decision.address, name),
+        }
     }
 
     async fn signed_in(
@@ -214,7 +226,7 @@ pub(super) fn tell(mut cx: Cx<'_>, outcome: Result<Reply, Stop>) -> Result<Reply
             Some((ErrorCode::InvalidRequest, reason))
         }
         Err(Stop::Back { code, told, .. }) => Some((*code, told.clone())),
-        Err(Stop::Fault(fault)) => Some((ErrorCode::ServerError, fault.to_string().into())),
+        Err(Stop::Fault(fault)) => Some((fault.code(), fault.to_string().into())),
     };
     if let Some((code, reason)) = refused {
         cx.decision.error.get_or_insert(code.as_str());
@@ -280,7 +292,7 @@ fn password_path(cx: &Cx<'_>, attempt: &Attempt) -> String {
 }
 
 fn callback(cx: &Cx<'_>) -> Result<Url, Stop> {
-    let internal = |e: url::ParseError| Stop::Fault(crate::error::Fault::Internal(e.to_string()));
+    let internal = |e: url::ParseError| Stop::Fault(Fault::Internal(e.to_string()));
     Url::parse(&cx.settings().issuer.endpoint("/callback")).map_err(internal)
 }
 

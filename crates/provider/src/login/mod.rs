@@ -16,6 +16,7 @@ mod choose;
 mod device;
 mod finish;
 mod identify;
+mod known;
 mod notice;
 mod redirect;
 mod request;
@@ -39,14 +40,14 @@ pub struct Reply {
     pub answer: Answer,
     /// What happens to the attempt's cookie.
     pub cookie: Option<CookieChange>,
-    /// Cookies of attempts that were begun and left.
-    pub stale: Vec<CookieChange>,
+    /// What happens to others: those of attempts that were begun and left go, that of a known browser comes.
+    pub others: Vec<CookieChange>,
 }
 
 impl Reply {
     /// One that changes no cookie.
     const fn asking(answer: Answer) -> Self {
-        Self { answer, cookie: None, stale: Vec::new() }
+        Self { answer, cookie: None, others: Vec::new() }
     }
 }
 

@@ -51,6 +51,7 @@ const SCRIPTS: [&str; 7] = ["javascript", "vbscript", "data", "blob", "file", "a
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clients::{AccessTokens, GroupRules};
 
     fn allowed(public: bool, uris: &[&str], raw: &str) -> bool {
         let client = Client {
@@ -62,6 +63,8 @@ mod tests {
             trusted_peers: vec![],
             allowed_connectors: vec![],
             signing_alg: None,
+            access_tokens: AccessTokens::Dex,
+            groups: GroupRules::default(),
             own_groups: vec![],
         };
         allows(&client, raw)

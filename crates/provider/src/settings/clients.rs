@@ -6,7 +6,7 @@ use ambient::Secret;
 use config::{Environment, Field, Fields};
 use token::Alg;
 
-use crate::clients::{Client, Clients};
+use crate::clients::{AccessTokens, Client, Clients, GroupRules};
 
 pub(super) fn read(root: &mut Fields<'_>, environment: &Environment) -> Clients {
     let mut clients: Vec<Client> = Vec::new();
@@ -57,6 +57,10 @@ fn one(field: &Field<'_>, environment: &Environment) -> Option<Client> {
         allowed_connectors: fields.or_default("allowedConnectors"),
         signing_alg: fields
             .one_of("idTokenSignedResponseAlg", &[("RS256", Alg::Rs256), ("ES256", Alg::Es256)]),
+        access_tokens: fields
+            .one_of("accessTokenFormat", &[("dex", AccessTokens::Dex), ("rfc9068", AccessTokens::Rfc9068)])
+            .unwrap_or_default(),
+        groups: GroupRules::read(fields.group("groups")),
         own_groups: own_groups(fields.group("clientCredentialsClaims")),
     };
     if secret.is_none() && !public && !secret_written {

@@ -64,6 +64,15 @@ impl OAuth2 {
         self.answered().any(|known| known == asked)
     }
 
+    /// That `passwordConnector` names one of the configured connectors.
+    pub fn check_connectors(&self, ids: &[&str], root: &mut Fields<'_>) {
+        let named = self.password_connector.as_deref();
+        if let Some(absent) = named.filter(|named| !ids.contains(named)) {
+            let instead = format!("name a connector in passwordConnector; {absent:?} is none");
+            root.unfit("oauth2", instead);
+        }
+    }
+
     pub(super) fn read(root: &mut Fields<'_>) -> Self {
         let mut fields = root.group("oauth2");
         let mut oauth2 = Self {

@@ -133,3 +133,45 @@ async fn codes_live_as_long_as_configured() {
     stage.clock.advance(Duration::from_secs(1));
     assert_eq!(stage.refused(&redeem(&late)).await, ("invalid_grant", "the code has expired".into()));
 }
+
+/// RFC 9068 section 2.2: what its readers need, and nothing of an ID token's.
+#[tokio::test]
+async fn access_tokens_may_be_rfc_9068_alone() {
+    let config = CONFIG.replace("name: App,", "name: App, accessTokenFormat: rfc9068,");
+    let stage = Stage::with(&config, |up| vec![up.opened("up", &[])]).await;
+    let scope = "openid email groups audience:server:client_id:peer";
+    let tokens = stage.granted(&redeem(&stage.sign_in("app", scope).await)).await;
+    let (access, id_token) = (claims(&tokens.access_token), claims(&tokens.id_token.unwrap()));
+    assert_eq!(header(&tokens.access_token)["typ"], "at+jwt");
+    for name in ["iss", "exp", "aud", "sub", "client_id", "iat", "jti", "auth_time", "scope", "groups"] {
+        assert!(access.get(name).is_some(), "{name}: {access}");
+    }
+    for name in ["nonce", "at_hash", "azp"] {
+        assert_eq!((access.get(name), id_token.get(name).is_some()), (None, true), "{name}");
+    }
+    let known = stage.provider.userinfo(&testkit::stage::peer(), Some(&tokens.access_token)).await.unwrap();
+    assert_eq!(known.str("email"), Some("alice@example.com"));
+    let plain = Stage::new().await;
+    let tokens = plain.granted(&redeem(&plain.sign_in("app", "openid").await)).await;
+    assert!(claims(&tokens.access_token).get("nonce").is_some(), "Dex's claims unless that is asked for");
+}
+
+/// A client is told those of its concern, under names that mean something there.
+#[tokio::test]
+async fn dex_p14_groups_are_chosen_and_named_for_each_client() {
+    let groups = async |rules: &str| {
+        let config = CONFIG.replace("name: App,", &format!("name: App, {rules}"));
+        let stage = Stage::with(&config, |up| vec![up.opened("up", &[])]).await;
+        let tokens = stage.granted(&redeem(&stage.sign_in("app", "openid groups").await)).await;
+        assert_eq!(
+            claims(&tokens.access_token)["groups"],
+            claims(&tokens.id_token.clone().unwrap())["groups"]
+        );
+        claims(&tokens.id_token.unwrap())["groups"].clone()
+    };
+    assert_eq!(groups("").await, json!(["dev", "ops"]));
+    assert_eq!(groups("groups: {only: [o*]},").await, json!(["ops"]));
+    assert_eq!(groups("groups: {only: ['*'], prefix: 'acme:'},").await, json!(["acme:dev", "acme:ops"]));
+    assert_eq!(groups("groups: {only: []},").await, json!(null), "none is none, not all");
+    assert_eq!(groups("groups: {only: [de]},").await, json!(null), "a pattern speaks of the whole name");
+}

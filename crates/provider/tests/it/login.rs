@@ -52,7 +52,7 @@ fn back(outcome: Result<Reply, Stop>) -> String {
 }
 
 #[tokio::test]
-async fn attack_21_login_csrf_an_attempt_belongs_to_one_browser() {
+async fn dex_l7_attack_21_an_attempt_belongs_to_one_browser() {
     let stage = Stage::new().await;
     let request = authorization("app", "openid");
     let (mine, my_state) = stage.depart(&request).await;
@@ -195,7 +195,7 @@ async fn dex_p9_prompt_none_asks_nobody_anything() {
 
 /// Dex weakness L6: strangers cannot fill the store.
 #[tokio::test]
-async fn attack_25_nothing_is_written_before_somebody_signed_in() {
+async fn dex_l6_attack_25_nothing_is_written_before_somebody_signed_in() {
     let passwords = Upstream::new("https://passwords.example", Door::Password);
     let stage = Stage::with(CONFIG, |up| vec![up.opened("up", &[]), passwords.opened("local", &[])]).await;
     let request = authorization("app", "openid");
@@ -351,8 +351,8 @@ async fn attack_25_of_the_attempts_of_one_browser_few_stay() {
         stage.clock.advance(Duration::from_secs(1));
         let header: Vec<String> = jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let reply = stage.provider.begin_login(&peer(), "up", &form, Some(&header.join("; "))).await.unwrap();
-        assert!(reply.stale.iter().all(|change| change.value.is_none()));
-        jar.retain(|(name, _)| reply.stale.iter().all(|change| change.name != *name));
+        assert!(reply.others.iter().all(|change| change.value.is_none()));
+        jar.retain(|(name, _)| reply.others.iter().all(|change| change.name != *name));
         let cookie = reply.cookie.unwrap();
         jar.push((cookie.name, cookie.value.unwrap()));
         assert!(jar.len() <= 5, "{begun}: {}", jar.len());
@@ -363,7 +363,7 @@ async fn attack_25_of_the_attempts_of_one_browser_few_stay() {
 }
 
 #[tokio::test]
-async fn pkce_is_enforced_as_configured() {
+async fn dex_p6_pkce_is_enforced_as_configured() {
     let bare =
         |client: &str| authorization(client, "openid").split("&code_challenge").next().unwrap().to_owned();
     for (pkce, of_app, of_native) in

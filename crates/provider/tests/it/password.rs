@@ -133,3 +133,35 @@ async fn dex_l5_wrong_client_secrets_are_limited() {
     stage.clock.advance(Duration::from_secs(1));
     stage.granted("grant_type=client_credentials").await;
 }
+
+/// Behind one address, who guesses at a name keeps others from it, but not the browser that was right about it before.
+#[tokio::test]
+async fn dex_l5_a_known_browser_is_not_locked_out() {
+    let stage = Stage::with_every_grant().await;
+    let query = authorization("app", "openid");
+    let typed = async |password: &str, more: &str| {
+        let form = Form::parse(&query, &[]).unwrap();
+        let begun = stage.provider.begin_login(&peer(), "passwords", &form, None).await.unwrap();
+        let cookie = begun.cookie.as_ref().unwrap();
+        let held = format!("{}={}; {more}", cookie.name, cookie.value.as_deref().unwrap());
+        let state = parameter(&location(&begun), "state").unwrap();
+        let password = Secret::from(password);
+        stage.provider.submit_password(&peer(), "passwords", &state, Some(&held), NAME, &password).await
+    };
+    let first = typed(PASSWORD, "").await.unwrap();
+    let known = first.others.iter().find(|change| change.name == "obol_known").unwrap();
+    assert!(known.secure && known.path == "/dex" && known.max_age > 86_400);
+    let known = format!("obol_known={}", known.value.as_deref().unwrap());
+    for _ in 0..10 {
+        typed("wrong", "").await.unwrap();
+    }
+    for _ in 0..3 {
+        assert!(matches!(typed(PASSWORD, "").await, Err(Stop::Fault(Fault::TooMany { .. }))));
+        typed(PASSWORD, &known).await.unwrap();
+    }
+    // It has tries of its own, and no more than anybody.
+    for _ in 0..10 {
+        typed("wrong", &known).await.unwrap();
+    }
+    assert!(matches!(typed(PASSWORD, &known).await, Err(Stop::Fault(Fault::TooMany { .. }))));
+}

@@ -36,7 +36,7 @@ fn seconds(count: u64) -> Duration {
 
 /// Without a reuse interval there is none, not even within the second.
 #[tokio::test]
-async fn an_old_token_ends_the_family() {
+async fn dex_p12_an_old_token_ends_the_family() {
     for pause in [0, 1, 3600] {
         let stage = Stage::new().await;
         let r1 = first(&stage).await;
@@ -61,6 +61,19 @@ async fn within_the_interval_a_lost_answer_is_given_again() {
     stage.clock.advance(seconds(11));
     assert!(stage.refused(&body(&r2)).await.1.contains("its grant is ended"));
     assert_eq!(stage.refused(&body(&r3)).await.1, "the grant has ended");
+}
+
+/// Dex has one for each person and client: the second device ends the first one's.
+#[tokio::test]
+async fn dex_p11_each_device_has_its_own() {
+    let stage = Stage::new().await;
+    let (phone, desk) = (first(&stage).await, first(&stage).await);
+    let phone = next(&stage, &phone).await;
+    let desk = next(&stage, &desk).await;
+    stage.refused(&body(&first(&stage).await.replace('a', "b"))).await;
+    next(&stage, &phone).await;
+    assert!(stage.refused(&body(&phone)).await.1.contains("its grant is ended"));
+    next(&stage, &desk).await;
 }
 
 #[tokio::test]

@@ -119,3 +119,28 @@ async fn dex_p10_a_replayed_code_takes_its_access_tokens_with_it() {
         assert!(!is_good(&stage, &tokens.access_token).await, "{scope}");
     }
 }
+
+/// Nobody can tell whether it was taken back.
+#[tokio::test]
+async fn without_the_store_no_token_of_ours_is_believed() {
+    let stage = Stage::new().await;
+    let tokens = signed_in(&stage).await;
+    let asked = format!("token={}", tokens.access_token);
+    let form = Form::parse(&asked, &[]).unwrap();
+    let introspect = async || stage.provider.introspect(&peer(), Some(&app()), &form).await.unwrap().active;
+    assert!(introspect().await);
+    stage.store.set_down(true);
+    let user = stage.provider.userinfo(&peer(), Some(&tokens.access_token)).await;
+    assert!(matches!(user, Err(Error::Fault(_))), "{user:?}");
+    assert!(!introspect().await);
+    let exchange = format!(
+        "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&subject_token={}\
+         &subject_token_type=urn:ietf:params:oauth:token-type:access_token",
+        tokens.access_token
+    );
+    assert!(matches!(stage.token(Some(&app()), &exchange).await, Err(Error::Fault(_))));
+    stage.store.set_down(false);
+    assert!(is_good(&stage, &tokens.access_token).await && introspect().await);
+    revoke(&stage, Some(&app()), &asked).await.unwrap();
+    assert!(!introspect().await);
+}

@@ -5,8 +5,8 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
-use testkit::stage::{APP_SECRET, ISSUER, authorization, parameter};
-use testkit::upstream::{KEPT, Mood};
+use testkit::stage::{APP_SECRET, ISSUER, Stage, app, authorization, every_grant, parameter};
+use testkit::upstream::{KEPT, Mood, NAME, PASSWORD};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::site::Site;
@@ -40,7 +40,7 @@ async fn attack_26_no_secret_is_logged_or_told() {
         tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
     let _guard = tracing::subscriber::set_default(subscriber);
     tracing::info!("the log is heard");
-    let site = Site::new().await;
+    let site = Site::on(Stage::with_every_grant().await, &every_grant());
     let mut secrets = vec![APP_SECRET.to_owned(), KEPT.to_owned(), "canary-nobody".into()];
     let mut shown = String::new();
 
@@ -73,6 +73,8 @@ async fn attack_26_no_secret_is_logged_or_told() {
     let bearer = format!("Bearer {}", tokens["access_token"].as_str().unwrap());
     site.ask("GET", "/dex/userinfo", &[("authorization", &bearer)], "").await;
     site.ask("GET", "/dex/userinfo", &[("authorization", "Bearer canary-nobody")], "").await;
+
+    other_doors(&site, &mut secrets).await;
 
     // Exchanges, good and bad, and everything in the wrong place.
     let subject =
@@ -109,4 +111,41 @@ async fn attack_26_no_secret_is_logged_or_told() {
         assert!(!shown.contains(&secret) && !shown.contains(tail), "{secret} is told: {shown}");
         assert!(!log.contains(&secret) && !log.contains(tail), "{secret} is logged: {log}");
     }
+}
+
+/// A device, passwords in the grant and in the form, and tokens that are taken back.
+async fn other_doors(site: &Site, secrets: &mut Vec<String>) {
+    let app = app();
+    let codes = site.post("/dex/device/code", &[("authorization", &app)], "scope=openid").await.json();
+    let text = |name: &str| codes[name].as_str().unwrap().to_owned();
+    let poll = format!(
+        "grant_type=urn:ietf:params:oauth:grant-type:device_code&device_code={}",
+        text("device_code")
+    );
+    for typed in ["canary-typed", &text("user_code")] {
+        site.post("/dex/device/auth/verify_code", &[], &format!("user_code={typed}")).await;
+    }
+    site.token(&poll).await;
+    site.token(&format!("{poll}x")).await;
+    site.stage.decide_for(&text("user_code"), true).await.unwrap();
+    let access = site.token(&poll).await.json()["access_token"].as_str().unwrap().to_owned();
+    for token in [&access, "canary-revoked"] {
+        site.post("/dex/token/revoke", &[("authorization", &app)], &format!("token={token}")).await;
+    }
+    for password in [PASSWORD, "canary-wrong"] {
+        let body = format!("grant_type=password&username={NAME}&password={password}&scope=openid");
+        site.token(&body).await;
+    }
+    let query = authorization("app", "openid");
+    let begun = site.get(&format!("/dex/auth/passwords?{query}")).await;
+    let cookie = begun.header("set-cookie").split(';').next().unwrap().to_owned();
+    for password in ["canary-wrong", PASSWORD] {
+        let form = format!("login={NAME}&password={password}");
+        let answer = site.post(begun.header("location"), &[("cookie", &cookie)], &form).await;
+        let known = answer.headers.get_all("set-cookie").iter().filter_map(|value| value.to_str().ok());
+        let known = known.filter_map(|value| value.split(';').next()?.strip_prefix("obol_known="));
+        secrets.extend(known.map(str::to_owned));
+    }
+    secrets.extend([text("device_code"), text("user_code"), access, PASSWORD.to_owned()]);
+    secrets.extend(["canary-typed", "canary-revoked", "canary-wrong"].map(str::to_owned));
 }

@@ -168,3 +168,35 @@ async fn a_request_does_not_take_for_ever() {
     assert_eq!(answer.status, 503);
     assert_eq!(answer.header("x-frame-options"), "DENY");
 }
+
+/// What an answer says of us is the configuration's to say, whatever a caller claims to have asked.
+#[tokio::test]
+async fn attack_22_no_header_names_us() {
+    let site = Site::with(&testkit::stage::every_grant()).await;
+    let forged = [
+        ("host", "evil.example"),
+        ("x-forwarded-host", "evil.example"),
+        ("x-forwarded-proto", "http"),
+        ("x_forwarded_host", "evil.example"),
+        ("forwarded", "for=192.0.2.1;host=evil.example;proto=http"),
+        ("x-original-url", "https://evil.example/"),
+        ("x-remote-user", "admin"),
+        ("x-client-cert", "evil"),
+    ];
+    let request = testkit::stage::authorization("app", "openid");
+    for path in ["/dex/.well-known/openid-configuration", "/dex", "/dex/device", "/dex/auth?client_id=x"] {
+        let (plain, with) = (site.get(path).await, site.ask("GET", path, &forged, "").await);
+        let same = |answer: &crate::site::Answer| answer.body.replace(answer.header("x-request-id"), "");
+        assert_eq!(same(&plain), same(&with), "{path}");
+    }
+    let begun = site.ask("GET", &format!("/dex/auth/up?{request}"), &forged, "").await;
+    assert!(begun.header("location").contains("redirect_uri=https%3A%2F%2Fobol.example%2Fdex%2Fcallback"));
+    assert!(begun.header("set-cookie").contains("; Secure"));
+    let (app, form) = (testkit::stage::app(), crate::site::FORM);
+    let with = [&forged[..], &[("authorization", &*app), form]].concat();
+    let codes = site.ask("POST", "/dex/device/code", &with, "scope=openid").await.json();
+    assert_eq!(codes["verification_uri"], "https://obol.example/dex/device");
+    let tokens = site.ask("POST", "/dex/token", &with, "grant_type=client_credentials").await.json();
+    let said = testkit::stage::claims(tokens["access_token"].as_str().unwrap());
+    assert_eq!(said["iss"], "https://obol.example/dex");
+}

@@ -88,7 +88,9 @@ async fn attack_21_a_form_from_another_site_is_refused() {
     for from in ["cross-site", "same-site", "evil"] {
         let headers = [("cookie", cookie.as_str()), ("sec-fetch-site", from)];
         assert_eq!(site.post(&form, &headers, &right).await.status, 403, "{from}");
-        assert_eq!(site.post("/dex/approval", &headers, "approval=approve").await.status, 403, "{from}");
+        for path in ["/dex/approval", "/dex/device/auth/verify_code"] {
+            assert_eq!(site.post(path, &headers, "approval=approve").await.status, 403, "{from} {path}");
+        }
     }
     assert_eq!(site.post(&form, &[], &right).await.status, 400, "without the cookie it is nobody's");
     assert!(site.stage.memory.is_empty());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ambient::BoxFuture;
 use serde_json::json;
-use testkit::stage::{APP_SECRET, CONFIG, ISSUER, app, signers};
+use testkit::stage::{APP_SECRET, CONFIG, ISSUER, Stage, app, basic, every_grant, signers};
 use token::{SignError, Signer};
 
 use crate::site::{FORM, Site};
@@ -157,3 +157,43 @@ impl Signer for Busy {
         Box::pin(async { Err(SignError::Busy) })
     }
 }
+
+/// Dex answers 500 to its own failures as the client's, 403 to a bad bearer token, and lets errors be cached.
+#[tokio::test]
+async fn dex_p7_errors_are_those_of_the_specifications() {
+    let site = Site::on(Stage::with_every_grant().await, &every_grant());
+    let wrong = basic("app", "wrong");
+    for (authorization, body, status, code, challenge) in [
+        (app(), "grant_type=refresh_token&refresh_token=x", 400, "invalid_grant", ""),
+        (app(), "grant_type=authorization_code&code=x", 400, "invalid_grant", ""),
+        (app(), "grant_type=password&username=a&password=b&scope=openid", 400, "invalid_grant", ""),
+        (app(), "grant_type=password&username=a&password=b&scope=root", 400, "invalid_scope", ""),
+        (app(), DEVICE, 400, "invalid_grant", ""),
+        (app(), "grant_type=unknown", 400, "unsupported_grant_type", ""),
+        (wrong.clone(), "grant_type=client_credentials", 401, "invalid_client", "Basic realm=\"obol\""),
+    ] {
+        let answer = site.post("/dex/token", &[("authorization", &authorization)], body).await;
+        assert_eq!(answer.error(), (status, code.into()), "{body}");
+        assert_eq!(
+            (answer.header("cache-control"), answer.header("www-authenticate")),
+            ("no-store", challenge)
+        );
+    }
+    let user = site.ask("GET", "/dex/userinfo", &[("authorization", "Bearer x")], "").await;
+    assert_eq!(user.error(), (401, "invalid_token".into()));
+    assert!(user.header("www-authenticate").starts_with("Bearer error=\"invalid_token\""));
+    for _ in 0..60 {
+        site.post("/dex/token", &[("authorization", &wrong)], "grant_type=client_credentials").await;
+    }
+    let held = site.post("/dex/token", &[("authorization", &wrong)], "grant_type=client_credentials").await;
+    assert_eq!((held.error(), held.header("retry-after")), ((429, "temporarily_unavailable".into()), "1"));
+    let revoked = site
+        .post("/dex/token/revoke", &[("authorization", &basic("other", "canary-secret-of-other"))], "token=x")
+        .await;
+    assert_eq!(
+        (revoked.status.as_u16(), &*revoked.body, revoked.header("cache-control")),
+        (200, "", "no-store")
+    );
+}
+
+const DEVICE: &str = "grant_type=urn:ietf:params:oauth:grant-type:device_code&device_code=x";

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import http from 'node:http';
+import axe from 'axe-core';
 import { chromium } from 'playwright-core';
 import * as client from 'openid-client';
 
@@ -9,8 +10,10 @@ const issuer = new URL(process.env.ISSUER);
 const password = process.env.PASSWORD;
 
 // The application: one page for whatever comes back, one that posts a form to us from elsewhere.
+const posted = [];
 const application = http.createServer((request, response) => {
   response.setHeader('content-type', 'text/html');
+  if (request.method === 'POST') request.on('data', data => posted.push(String(data)));
   const target = new URL(request.url, 'http://127.0.0.1').searchParams.get('target');
   const form = `<form method=post action="${target}"><input name=login><input name=password><button>Go</button></form>`;
   response.end(`<!doctype html><title>App</title><link rel=icon href="data:,">${target ? form : '<h1>Arrived</h1>'}`);
@@ -28,7 +31,7 @@ const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM, headless: true, chromiumSandbox: false, args: flags,
 });
 
-async function ask(state = client.randomState()) {
+async function ask({ state = client.randomState(), ...more } = {}) {
   const pkceCodeVerifier = client.randomPKCECodeVerifier();
   const expectedNonce = client.randomNonce();
   const url = client.buildAuthorizationUrl(config, {
@@ -38,6 +41,7 @@ async function ask(state = client.randomState()) {
     code_challenge_method: 'S256',
     nonce: expectedNonce,
     state,
+    ...more,
   });
   return { url: url.href, checks: { pkceCodeVerifier, expectedNonce, expectedState: state } };
 }
@@ -82,11 +86,25 @@ async function toConsent(tab, url) {
   await tab.getByRole('button', { name: 'Allow', exact: true }).waitFor();
 }
 
+// Nobody is kept out: what axe-core finds is an error, in every state of every page.
+async function examine(tab, name) {
+  await tab.evaluate(axe.source);
+  const { violations } = await tab.evaluate(() => globalThis.axe.run());
+  const told = violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(node => node.html).join(' ')}`);
+  assert.deepEqual(told, [], name);
+}
+
+// A device's codes, for the client of this file.
+const device = () => client.initiateDeviceAuthorization(config, { scope: 'openid email offline_access' });
+const poll = ({ device_code }) =>
+  client.genericGrantRequest(config, 'urn:ietf:params:oauth:grant-type:device_code', { device_code });
+
 // Nothing is wider than the window, and what is there to be read or pressed is inside it.
 async function photograph(tab, name) {
   await tab.screenshot({ path: `${process.env.PICTURES}/${name}.png`, fullPage: true });
   const [inner, outer] = await tab.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
   assert.ok(inner <= outer, `${name} is ${inner} wide in ${outer}`);
+  await examine(tab, name);
   const tall = await tab.evaluate(() => document.documentElement.scrollHeight <= innerHeight);
   assert.ok(tall, `${name} scrolls where it need not`);
 }
@@ -117,7 +135,8 @@ const scenarios = {
     const got = await client.authorizationCodeGrant(config, arrived, checks);
     assert.equal(got.claims().email, 'ana@example.com');
     assert.deepEqual(tab.complaints, []);
-    assert.deepEqual(await tab.context().cookies(issuer.href), [], 'the attempt left no cookie');
+    const left = (await tab.context().cookies(issuer.href)).map(({ name }) => name);
+    assert.deepEqual(left, ['obol_known'], 'the attempt left no cookie');
   },
 
   async two_tabs_do_not_disturb_each_other() {
@@ -169,27 +188,140 @@ const scenarios = {
     assert.match(await tab.getByRole('alert').textContent(), /another site/);
   },
 
+  async a_device_is_connected_by_its_person() {
+    const tab = await newTab(await newContext());
+    const codes = await device();
+    await assert.rejects(poll(codes), { error: 'authorization_pending' });
+    await tab.goto(codes.verification_uri);
+    await tab.getByLabel('Code').fill('BBBB-BBBB');
+    await tab.getByRole('button', { name: 'Continue' }).click();
+    await tab.getByRole('alert').waitFor();
+    tab.complaints.splice(0);
+    await tab.getByLabel('Code').fill(codes.user_code.toLowerCase().replace('-', ''));
+    await tab.getByRole('button', { name: 'Continue' }).click();
+    await tab.getByRole('link', { name: 'Email' }).click();
+    await signIn(tab);
+    await tab.getByText(codes.user_code).waitFor();
+    await tab.getByRole('button', { name: 'Allow', exact: true }).click();
+    await tab.getByRole('heading', { name: 'Your device is connected' }).waitFor();
+    const got = await poll(codes);
+    assert.equal(got.claims().email, 'ana@example.com');
+    await assert.rejects(poll(codes), { error: 'invalid_grant' });
+    await client.refreshTokenGrant(config, got.refresh_token);
+    assert.deepEqual(tab.complaints, []);
+
+    const refused = await device();
+    await tab.goto(refused.verification_uri_complete);
+    assert.equal(await tab.getByLabel('Code').inputValue(), refused.user_code);
+    await tab.getByRole('button', { name: 'Continue' }).click();
+    await tab.getByRole('link', { name: 'Everybody' }).click();
+    await tab.getByRole('button', { name: 'Do not allow' }).click();
+    await tab.getByRole('alert').waitFor();
+    await assert.rejects(poll(refused), { error: 'access_denied' });
+  },
+
+  async a_form_post_sends_itself_and_has_a_button() {
+    for (const javaScriptEnabled of [true, false]) {
+      const tab = await newTab(await newContext({ javaScriptEnabled }));
+      const { url, checks } = await ask({ response_mode: 'form_post' });
+      await toConsent(tab, url);
+      await tab.getByRole('button', { name: 'Allow', exact: true }).click();
+      if (!javaScriptEnabled) await tab.getByRole('button', { name: 'Continue' }).click();
+      await tab.waitForURL(`${callback}**`);
+      assert.equal(tab.url(), callback, 'nothing stands in the URL');
+      const answer = new URL(`${callback}?${posted.pop()}`);
+      await client.authorizationCodeGrant(config, answer, checks);
+      assert.deepEqual(tab.complaints, []);
+    }
+  },
+
+  async a_code_is_carried_over_by_hand() {
+    const tab = await newTab(await newContext());
+    const { url, checks } = await ask({ redirect_uri: 'urn:ietf:wg:oauth:2.0:oob' });
+    await toConsent(tab, url);
+    await tab.getByRole('button', { name: 'Allow', exact: true }).click();
+    const code = await tab.locator('code').textContent();
+    const got = await client.genericGrantRequest(config, 'authorization_code', {
+      code, redirect_uri: 'urn:ietf:wg:oauth:2.0:oob', code_verifier: checks.pkceCodeVerifier,
+    });
+    assert.ok(got.id_token);
+    assert.deepEqual(tab.complaints, []);
+  },
+
+  async a_person_signs_in_by_keyboard_alone() {
+    const tab = await newTab(await newContext());
+    const { url, checks } = await ask();
+    const press = async (...keys) => { for (const key of keys) await tab.keyboard.press(key); };
+    await tab.goto(url);
+    await press('Tab');
+    assert.equal(await tab.evaluate(() => document.activeElement.textContent.trim()), 'Email');
+    await press('Enter');
+    await tab.getByLabel('Password').waitFor();
+    await tab.keyboard.type('ana@example.com');
+    await press('Tab');
+    await tab.keyboard.type(password);
+    await press('Enter');
+    await tab.getByRole('button', { name: 'Allow', exact: true }).waitFor();
+    await press('Tab');
+    assert.equal(await tab.evaluate(() => document.activeElement.value), 'approve');
+    await press('Enter');
+    await tab.waitForURL(`${callback}**`);
+    await client.authorizationCodeGrant(config, new URL(tab.url()), checks);
+  },
+
   async the_pages_look_right_on_phones_and_desks() {
-    for (const [device, width, height] of [['phone', 390, 844], ['desk', 1280, 800]]) {
-      for (const colorScheme of ['light', 'dark']) {
-        const tab = await newTab(await newContext({ viewport: { width, height }, colorScheme }));
-        const take = page => photograph(tab, `${page}-${device}-${colorScheme}`);
+    for (const [size, width, height] of [['phone', 390, 844], ['desk', 1280, 800]]) {
+      for (const [colorScheme, locale] of [['light', 'en'], ['dark', 'de']]) {
+        const context = await newContext({ viewport: { width, height }, colorScheme, locale });
+        const tab = await newTab(context);
+        const take = page => photograph(tab, `${page}-${size}-${colorScheme}`);
+        const button = at => tab.getByRole('button').nth(at);
         await tab.goto((await ask()).url);
         await take('choose');
         await tab.getByRole('link', { name: 'Email' }).click();
         await take('password');
-        await signIn(tab, 'wrong');
+        await tab.locator('#login').fill('ana@example.com');
+        await tab.locator('#password').fill('wrong');
+        await button(0).click();
         await tab.getByRole('alert').waitFor();
         await take('wrong');
-        await signIn(tab);
-        await tab.getByRole('button', { name: 'Allow', exact: true }).waitFor();
+        await tab.locator('#password').fill(password);
+        await button(0).click();
+        await tab.locator('.asks').waitFor();
         await take('consent');
-        await allow(tab);
+        await button(0).click();
+        await tab.waitForURL(`${callback}**`);
         await tab.goBack();
         await take('error');
         await tab.goto(issuer.href);
         await take('home');
-        await tab.close();
+        const codes = await device();
+        await tab.goto(codes.verification_uri);
+        await tab.locator('#user_code').fill('BBBB-BBBB');
+        await button(0).click();
+        await tab.getByRole('alert').waitFor();
+        await take('device-wrong');
+        await tab.goto(codes.verification_uri_complete);
+        await take('device');
+        await button(0).click();
+        await tab.getByRole('link', { name: 'Everybody' }).click();
+        await tab.locator('.asks').waitFor();
+        await take('device-consent');
+        await button(0).click();
+        await tab.waitForURL(`${issuer.href}/approval`);
+        await take('device-done');
+        await tab.goto((await ask({ redirect_uri: 'urn:ietf:wg:oauth:2.0:oob', scope: 'openid' })).url);
+        await tab.getByRole('link', { name: 'Everybody' }).click();
+        await button(0).click();
+        await tab.locator('code').waitFor();
+        await take('by-hand');
+        const quiet = await newTab(await newContext({ viewport: { width, height }, colorScheme, locale, javaScriptEnabled: false }));
+        await quiet.goto((await ask({ response_mode: 'form_post', scope: 'openid' })).url);
+        await quiet.getByRole('link', { name: 'Everybody' }).click();
+        await quiet.getByRole('button').nth(0).click();
+        await quiet.locator('#submit').waitFor();
+        await quiet.screenshot({ path: `${process.env.PICTURES}/form-post-${size}-${colorScheme}.png`, fullPage: true });
+        await context.close();
       }
     }
   },

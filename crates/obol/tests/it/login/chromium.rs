@@ -18,5 +18,9 @@ scenarios! {
     going_back_after_consent_says_so
     attack_21_another_browsers_state_leads_nowhere
     attack_21_another_sites_form_is_refused
+    a_device_is_connected_by_its_person
+    a_form_post_sends_itself_and_has_a_button
+    a_code_is_carried_over_by_hand
+    a_person_signs_in_by_keyboard_alone
     the_pages_look_right_on_phones_and_desks
 }

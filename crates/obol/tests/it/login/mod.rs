@@ -1,7 +1,11 @@
 //! Journey 2 as applications and people meet it: a real `obol serve` over HTTPS under a path, npm's `openid-client` as
 //! the application, and Chromium as the browser.
 
+mod authlib;
 mod chromium;
+mod go_oidc;
+mod mod_auth_openidc;
+mod oauth4webapi;
 mod relying_party;
 
 use std::fs;
@@ -15,22 +19,33 @@ use crate::scenarios::{Page, Place, Provider};
 
 /// Starts the provider and runs one scenario of a script in front of it, which asserts for itself.
 async fn play(script: &str, source: &str, scenario: &str) {
+    let provider = provider().await;
+    let folder = provider.folder.path();
+    fs::write(folder.join("person.mjs"), PERSON).unwrap();
+    let mut command = Command::from(node(folder, script, source).unwrap());
+    command.arg(scenario).env("NODE_EXTRA_CA_CERTS", &provider.ca_file);
+    passes(command, &provider, scenario).await;
+}
+
+/// The provider of [`CONFIG`].
+async fn provider() -> Provider {
     let hash = fed(&mut obol(&["hash-password"]), PASSWORD);
     let database = tempfile::tempdir().unwrap();
     let page = Page::of(CONFIG)
         .with("HASH", out(&hash).trim_end())
         .with("/var/lib/obol.db", database.path().join("obol.db").display());
-    let provider = Provider::start(page, Place::choose()).await;
-    let folder = provider.folder.path();
-    fs::write(folder.join("person.mjs"), PERSON).unwrap();
-    let mut command = Command::from(node(folder, script, source).unwrap());
+    let mut provider = Provider::start(page, Place::choose()).await;
+    provider.database = Some(database);
+    provider
+}
+
+/// Runs an application, which says `passed` at the end.
+async fn passes(mut command: Command, provider: &Provider, scenario: &str) {
     command
-        .arg(scenario)
         .env("ISSUER", format!("{}/dex", provider.issuer))
         .env("PASSWORD", PASSWORD)
         .env("CHROMIUM", place("CHROMIUM").unwrap_or_default())
-        .env("PICTURES", pictures(folder))
-        .env("NODE_EXTRA_CA_CERTS", &provider.ca_file)
+        .env("PICTURES", pictures(provider.folder.path()))
         .kill_on_drop(true);
     let output = command.output().await.unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
@@ -62,6 +77,9 @@ web:
 frontend: {issuer: Example Company}
 expiry:
   refreshTokens: {reuseInterval: 0s}
+oauth2:
+  responseTypes: [code, token, id_token]
+  passwordConnector: local
 enablePasswordDB: true
 staticPasswords:
 - email: ana@example.com
@@ -90,5 +108,5 @@ staticClients:
 - id: native
   name: Command Line
   public: true
-  redirectURIs: ["http://127.0.0.1/callback", "https://app.example/callback"]
+  redirectURIs: ["http://127.0.0.1/callback", "https://app.example/callback", "urn:ietf:wg:oauth:2.0:oob"]
 "#;

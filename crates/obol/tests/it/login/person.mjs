@@ -22,7 +22,7 @@ export class Person {
   }
 
   follow(page, name) {
-    const link = new RegExp(`href="([^"]+)">${name}<`).exec(page.text);
+    const link = new RegExp(`href="([^"]+)">(?:<svg.*?</svg>)?<span>${name}<`).exec(page.text);
     if (!link) throw new Error(`no link ${name} at ${page.url}: ${page.text}`);
     return this.go(new URL(plain(link[1]), page.url).href);
   }

@@ -122,6 +122,52 @@ const scenarios = {
     assert.equal(new URL(refusal.url).searchParams.get('state'), null);
   },
 
+  async hybrid_and_implicit_answers_are_bound_to_each_other() {
+    const config = await webApp();
+    client.useCodeIdTokenResponseType(config);
+    const { url, checks } = await ask(config, { response_type: 'code id_token' });
+    const person = new Person();
+    let page = await person.follow(await person.go(url), 'Email');
+    page = await person.submit(await person.submit(page, ana), { approval: 'approve' });
+    // It checks `c_hash`, `nonce` and `iss`, then what the code opens.
+    const got = await client.authorizationCodeGrant(config, new URL(page.url), checks);
+    assert.equal(got.claims().email, 'ana@example.com');
+
+    const implicit = await webApp();
+    client.useIdTokenResponseType(implicit);
+    const asked = await ask(implicit, { response_type: 'id_token', code_challenge: '', code_challenge_method: '' });
+    const bare = asked.url.replace(/&code_challenge(_method)?=[^&]*/g, '');
+    const other = new Person();
+    page = await other.follow(await other.go(bare), 'Email');
+    page = await other.submit(await other.submit(page, ana), { approval: 'approve' });
+    const { expectedNonce, expectedState } = asked.checks;
+    const claims = await client.implicitAuthentication(implicit, new URL(page.url), expectedNonce, { expectedState });
+    assert.equal(claims.email, 'ana@example.com');
+  },
+
+  async a_token_is_taken_back() {
+    const config = await webApp();
+    const got = await tokens(config);
+    const { sub } = got.claims();
+    await client.fetchUserInfo(config, got.access_token, sub);
+    await client.tokenRevocation(config, got.access_token);
+    await assert.rejects(client.fetchUserInfo(config, got.access_token, sub));
+    const again = await client.refreshTokenGrant(config, got.refresh_token);
+    await client.tokenRevocation(config, again.refresh_token, { token_type_hint: 'refresh_token' });
+    await assert.rejects(client.fetchUserInfo(config, again.access_token, sub));
+    await refused(client.refreshTokenGrant(config, again.refresh_token), 'invalid_grant');
+  },
+
+  async a_password_is_a_grant_where_it_is_configured() {
+    const config = await webApp();
+    const person = { username: ana.login, password: ana.password, scope: everything };
+    const got = await client.genericGrantRequest(config, 'password', person);
+    assert.equal(got.claims().email, 'ana@example.com');
+    await client.refreshTokenGrant(config, got.refresh_token);
+    const wrong = client.genericGrantRequest(config, 'password', { ...person, password: 'canary' });
+    await refused(wrong, 'invalid_grant');
+  },
+
   async a_wrong_password_shows_the_form_again() {
     const person = new Person();
     const { url } = await ask(await webApp());

@@ -18,6 +18,9 @@ scenarios! {
     a_public_client_signs_in_with_pkce_alone
     an_es256_client_gets_es256
     no_state_comes_back_where_none_was_sent
+    hybrid_and_implicit_answers_are_bound_to_each_other
+    a_token_is_taken_back
+    a_password_is_a_grant_where_it_is_configured
     a_wrong_password_shows_the_form_again
     a_refused_consent_is_access_denied
     a_refresh_token_is_good_once

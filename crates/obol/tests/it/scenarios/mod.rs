@@ -65,6 +65,8 @@ pub(super) struct Provider {
     pub(super) issuer: String,
     pub(super) ca_file: PathBuf,
     pub(super) folder: TempDir,
+    /// A folder that goes away with it, where the configuration names one.
+    pub(super) database: Option<TempDir>,
     _place: Place,
 }
 
@@ -91,7 +93,8 @@ impl Provider {
             Process::start("obol", &mut obol(&["serve", config.to_str().unwrap()]), folder.path()).unwrap();
         let address = place.issuer.trim_start_matches("https://").to_owned();
         process.ready(async || listens(&address).await).await.unwrap();
-        Self { process, issuer: place.issuer.clone(), ca_file: place.ca_file.clone(), folder, _place: place }
+        let (issuer, ca_file) = (place.issuer.clone(), place.ca_file.clone());
+        Self { process, issuer, ca_file, folder, database: None, _place: place }
     }
 
     /// Writes a file beside the configuration.
@@ -117,7 +120,7 @@ impl Provider {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test looks whether the server listens")]
-async fn listens(address: &str) -> bool {
+pub(super) async fn listens(address: &str) -> bool {
     tokio::net::TcpStream::connect(address).await.is_ok()
 }
 

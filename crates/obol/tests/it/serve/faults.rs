@@ -27,6 +27,22 @@ async fn all_faults_come_at_once() {
     assert!(told.lines().last().unwrap().starts_with("error: "), "{told}");
 }
 
+/// A kind of connector that is not there yet is told of by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_password_connector_must_be_configured() {
+    let plan = Plan::new();
+    let with = |id: &str| {
+        let more =
+            "connectors: [{type: mockCallback, id: mock, name: M}, {type: keystone, id: later, name: L}]";
+        let bare = plan.bare("storage: {type: memory}", &format!("oauth2: {{passwordConnector: {id}}}"));
+        bare.replace("connectors: [{type: mockCallback, id: mock, name: Mock}]", more)
+    };
+    let told = plan.refused(&with("nobody")).await;
+    assert!(told.contains("error: oauth2: ") && told.contains("\"nobody\" is none"), "{told}");
+    let config = with("later");
+    assert_eq!(plan.serve(&config).await.get("/keys").status, 200);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unset_secret_env_is_a_fault() {
     let plan = Plan::new();

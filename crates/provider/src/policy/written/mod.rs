@@ -20,6 +20,8 @@ mod survey;
 mod tests;
 mod trial;
 
+pub(crate) use names::Glob;
+
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -7,11 +7,11 @@ use crate::issue::OWN_CLAIMS;
 
 /// A pattern for a whole text, in which `*` stands for at least one character and never for `:` or `/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Glob(String);
+pub(crate) struct Glob(String);
 
 impl Glob {
     /// Reads one for a claim. The error says what to write instead.
-    pub(super) fn of_claim(pattern: &str) -> Result<Self, &'static str> {
+    pub(crate) fn of_claim(pattern: &str) -> Result<Self, &'static str> {
         if pattern.is_empty() || pattern.chars().any(char::is_control) {
             return Err("write some text");
         }
@@ -48,7 +48,7 @@ impl Glob {
     }
 
     /// Whether the whole of a name fits.
-    pub(super) fn covers(&self, name: &str) -> bool {
+    pub(crate) fn covers(&self, name: &str) -> bool {
         let mut parts = self.0.split('*');
         let Some(mut rest) = parts.next().and_then(|head| name.strip_prefix(head)) else { return false };
         let mut parts = parts.peekable();

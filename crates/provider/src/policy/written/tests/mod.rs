@@ -77,6 +77,8 @@ impl Ask {
             trusted_peers: vec![],
             allowed_connectors: vec![],
             signing_alg: None,
+            access_tokens: crate::clients::AccessTokens::Dex,
+            groups: crate::clients::GroupRules::default(),
             own_groups: vec![],
         };
         let connector = Opened {
