@@ -3,6 +3,7 @@
 //! Reading a configuration opens no connection: what a connector needs to know of its upstream it learns at first use,
 //! or in the background once [`provider::connector::Connector::warm`] is called.
 
+mod authproxy;
 mod context;
 mod github;
 mod jwt;
@@ -40,6 +41,7 @@ pub struct Kind {
 
 /// Every kind that `connectors[]` may name. The password database is no kind: it comes with `enablePasswordDB`.
 pub const KINDS: &[Kind] = &[
+    authproxy::KIND,
     github::KIND,
     jwt::KIND,
     kubernetes::KIND,
@@ -221,7 +223,6 @@ const NOT_YET: &[&str] = &[
     "oauth",
     "saml",
     "samlExperimental",
-    "authproxy",
     "linkedin",
     "microsoft",
     "bitbucket-cloud",

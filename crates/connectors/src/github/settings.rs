@@ -136,11 +136,13 @@ impl Allowed {
                 fields.warning("has org, which lists teams without their organisation", "write orgs");
                 Some(Self::Legacy(name))
             }
-            None if orgs.is_empty() && listed => {
-                fields.error("has orgs without any: nobody could come in", "list them, or remove orgs");
-                None
+            None if orgs.is_empty() => {
+                if listed {
+                    let what = "has orgs without any: everybody with an account comes in";
+                    fields.warning(what, "list them, or remove orgs");
+                }
+                Some(Self::Everybody)
             }
-            None if orgs.is_empty() => Some(Self::Everybody),
             None => Some(Self::Orgs(orgs)),
         }
     }

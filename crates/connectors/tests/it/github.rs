@@ -362,7 +362,6 @@ fn dex_k13_githubs_faults_are_told_at_start() {
         (client(&json!({"clientSecret": ""})), "config: has an empty clientID or clientSecret"),
         (client(&json!({"redirectURI": "https://elsewhere/callback"})), "which is not our callback"),
         (client(&json!({"org": "a", "orgs": [{"name": "b"}]})), "config: has both org and orgs"),
-        (client(&json!({"orgs": []})), "config: has orgs without any"),
         (client(&json!({"orgs": [{"name": "a/b"}]})), "config.orgs[0]: has a name that is no organisation's"),
         (client(&json!({"orgs": [{"nam": "a"}]})), "config.orgs[0].name: is missing"),
         (
@@ -381,4 +380,6 @@ fn dex_k13_githubs_faults_are_told_at_start() {
         let told = faults_of("github", &config);
         assert!(told.contains(line) && told.contains("error"), "{line}\n---\n{told}");
     }
+    let told = faults_of("github", &client(&json!({"orgs": []})));
+    assert!(told.contains("warning: connectors[0].config: has orgs without any"), "{told}");
 }

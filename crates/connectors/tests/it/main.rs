@@ -6,6 +6,7 @@
     reason = "this is a test from end to end, where a panic is the report"
 )]
 
+mod authproxy;
 mod github;
 mod jwt;
 mod kubernetes;

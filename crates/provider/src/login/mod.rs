@@ -14,6 +14,7 @@
 mod attempt;
 mod finish;
 mod identify;
+mod proxied;
 mod redirect;
 mod request;
 

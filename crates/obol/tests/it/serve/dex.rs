@@ -61,19 +61,18 @@ staticClients:
   name: Command line
   public: true
   trustedPeers: [example-app]
-  allowedConnectors: [mock, github]
+  allowedConnectors: [mock, saml]
 
 connectors:
 - type: mockCallback
   id: mock
   name: Example
-- type: github
-  id: github
-  name: GitHub
+- type: saml
+  id: saml
+  name: SAML
   config:
-    clientID: $NOBODY_SET_THIS
-    clientSecret: $NOBODY_SET_THIS_EITHER
-    orgs: [{name: acme}]
+    ssoURL: $NOBODY_SET_THIS
+    caData: $NOBODY_SET_THIS_EITHER
 
 enablePasswordDB: true
 
@@ -102,7 +101,7 @@ async fn starts_unchanged_with_one_warning_for_what_is_not_there_yet() {
         "expiry.deviceRequests",
         "oauth2.passwordConnector",
         "telemetry.enableProfiling",
-        "connectors[1] (type github)",
+        "connectors[1] (type saml)",
     ] {
         assert!(absent[0].contains(key), "{key}: {}", absent[0]);
     }

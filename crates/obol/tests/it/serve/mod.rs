@@ -6,6 +6,7 @@ mod faults;
 mod issuing;
 mod listening;
 mod logs;
+mod proxied;
 mod reload;
 mod stopping;
 mod storage;
