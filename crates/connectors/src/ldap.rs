@@ -172,7 +172,7 @@ impl Refresh for Ldap {
     fn refresh<'a>(
         &'a self,
         scopes: Hints,
-        _: &'a Identity,
+        known: &'a Identity,
         kept: &'a [u8],
     ) -> BoxFuture<'a, Result<SignedIn, UpstreamError>> {
         Box::pin(async move {
@@ -185,7 +185,7 @@ impl Refresh for Ldap {
                 return Err(denied("the name is another entry's by now"));
             }
             let identity = self.identity(&entry, scopes).await?;
-            Ok(SignedIn { identity, kept: Secret::new(kept.to_vec()) })
+            SignedIn { identity, kept: Secret::new(kept.to_vec()) }.about(known)
         })
     }
 }

@@ -3,7 +3,9 @@
 //! Reading a configuration opens no connection: what a connector needs to know of its upstream it learns at first use,
 //! or in the background once [`provider::connector::Connector::warm`] is called.
 
+mod authproxy;
 mod context;
+mod github;
 mod jwt;
 mod key_source;
 mod kubernetes;
@@ -11,6 +13,7 @@ mod ldap;
 mod local;
 mod mock_callback;
 mod mock_password;
+mod oauth2;
 mod oidc;
 mod root_ca;
 mod vouching;
@@ -37,8 +40,16 @@ pub struct Kind {
 }
 
 /// Every kind that `connectors[]` may name. The password database is no kind: it comes with `enablePasswordDB`.
-pub const KINDS: &[Kind] =
-    &[jwt::KIND, kubernetes::KIND, ldap::KIND, mock_callback::KIND, mock_password::KIND, oidc::KIND];
+pub const KINDS: &[Kind] = &[
+    authproxy::KIND,
+    github::KIND,
+    jwt::KIND,
+    kubernetes::KIND,
+    ldap::KIND,
+    mock_callback::KIND,
+    mock_password::KIND,
+    oidc::KIND,
+];
 
 /// What a kind is given besides its keys.
 pub(crate) struct Given<'a> {
@@ -207,13 +218,11 @@ const GRANT_TYPES: [&str; 6] = [
 const NOT_YET: &[&str] = &[
     "keystone",
     "gitea",
-    "github",
     "gitlab",
     "google",
     "oauth",
     "saml",
     "samlExperimental",
-    "authproxy",
     "linkedin",
     "microsoft",
     "bitbucket-cloud",
@@ -232,7 +241,7 @@ mod tests {
     use super::*;
 
     /// Files here that are no kind of their own.
-    const SHARED: &[&str] = &["lib", "context", "key_source", "local", "root_ca", "vouching"];
+    const SHARED: &[&str] = &["lib", "context", "key_source", "local", "oauth2", "root_ca", "vouching"];
 
     #[test]
     fn every_file_is_a_row_of_the_table_and_has_its_tests() {

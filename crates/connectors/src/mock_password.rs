@@ -68,9 +68,9 @@ impl Refresh for MockPassword {
     fn refresh<'a>(
         &'a self,
         _: Hints,
-        _: &'a Identity,
+        known: &'a Identity,
         _: &'a [u8],
     ) -> BoxFuture<'a, Result<SignedIn, UpstreamError>> {
-        Box::pin(async { Ok(Self::signed_in()) })
+        Box::pin(async { Self::signed_in().about(known) })
     }
 }

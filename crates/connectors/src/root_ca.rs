@@ -35,6 +35,15 @@ pub(crate) fn trust(fields: &mut Fields<'_>, machine: Machine) -> Trust {
     Trust { roots, identity: None, skip_verify }
 }
 
+/// One key that holds one such element, as PEM.
+pub(crate) fn one(fields: &mut Fields<'_>, key: &str) -> Option<Vec<u8>> {
+    fields
+        .take(key)
+        .filter(|field| !field.is_blank())
+        .and_then(|field| RootCa::read(&field))
+        .map(|RootCa(pem)| pem)
+}
+
 impl Read for RootCa {
     const KIND: Kind = Kind::String;
 

@@ -71,9 +71,11 @@ pub struct Request<'a> {
     pub body: Bytes,
     /// A longer answer is refused.
     pub cap: usize,
+    /// Whether 3xx is an answer like any other. It is never followed.
+    pub redirect_is_an_answer: bool,
 }
 
-/// An answer of any status but 3xx.
+/// An answer of any status; 3xx only where [`Request::redirect_is_an_answer`].
 #[derive(Clone)]
 pub struct Answer {
     /// The status.
@@ -121,6 +123,7 @@ impl<'a> Request<'a> {
             headers: HeaderMap::new(),
             body: Bytes::new(),
             cap: CAP,
+            redirect_is_an_answer: false,
         }
     }
 
@@ -152,6 +155,13 @@ impl<'a> Request<'a> {
     #[must_use]
     pub const fn cap(mut self, bytes: usize) -> Self {
         self.cap = bytes;
+        self
+    }
+
+    /// Takes 3xx for an answer, for upstreams that say no by it.
+    #[must_use]
+    pub const fn redirect_is_an_answer(mut self) -> Self {
+        self.redirect_is_an_answer = true;
         self
     }
 
@@ -203,7 +213,7 @@ impl Client {
     /// Sends a request and reads the whole answer.
     ///
     /// # Errors
-    /// [`FetchError`], but never `Status`: any status except 3xx is an answer.
+    /// [`FetchError`], but never `Status`: any status is an answer, 3xx where the request says so.
     pub async fn send(&self, request: Request<'_>) -> Result<Answer, FetchError> {
         let url = request.url;
         tokio::select! {
@@ -213,7 +223,7 @@ impl Client {
     }
 
     async fn exchange(&self, request: Request<'_>) -> Result<Answer, FetchError> {
-        let Request { method, url, named_by, mut headers, body, cap } = request;
+        let Request { method, url, named_by, mut headers, body, cap, redirect_is_an_answer } = request;
         permit(url, named_by)?;
         let pool = match self.reach(url, named_by).await? {
             Reach::Anywhere => &self.0.anywhere,
@@ -233,6 +243,9 @@ impl Client {
         *outgoing.headers_mut() = headers;
         let answer = pool.request(outgoing).await.map_err(|error| explain(url, &error))?;
         self.remember(url, named_by, &answer);
+        if answer.status().is_redirection() && !redirect_is_an_answer {
+            return Err(forbidden(url, "it answers with a redirect, and redirects are not followed"));
+        }
         read(url, answer, cap).await
     }
 
@@ -287,9 +300,6 @@ impl Fetch for Client {
 /// Reads a body under its cap, after refusing what must not be read at all.
 async fn read(url: &Url, answer: http::Response<Incoming>, cap: usize) -> Result<Answer, FetchError> {
     let (head, mut body) = answer.into_parts();
-    if head.status.is_redirection() {
-        return Err(forbidden(url, "it answers with a redirect, and redirects are not followed"));
-    }
     if head.headers.get_all(CONTENT_ENCODING).iter().any(|v| !v.as_bytes().eq_ignore_ascii_case(b"identity"))
     {
         return Err(forbidden(url, "it answers with a compressed body, which was not asked for"));

@@ -4,9 +4,11 @@
 //! issuer. What it can do is asked for (`flow`, `refresh`, `subject`), never tried out. Trust is keyed by the
 //! connector's id, not by an issuer's name: many clusters call themselves `https://kubernetes.default.svc`.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ambient::{BoxFuture, Secret, Time};
+use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use token::UnverifiedJwt;
 use url::Url;
@@ -52,6 +54,8 @@ pub enum Flow<'a> {
     Password(&'a dyn PasswordFlow),
     /// The browser goes away and comes back with a query.
     Redirect(&'a dyn RedirectFlow),
+    /// The browser goes to `/callback/{connector}`, which a proxy before us guards and passes on with who it is.
+    Proxied(&'a dyn ProxiedFlow),
 }
 
 /// Signing in with a password.
@@ -86,6 +90,20 @@ pub trait RedirectFlow: Send + Sync {
         kept: &'a [u8],
         query: &'a wire::form::Form<'a>,
     ) -> BoxFuture<'a, Result<SignedIn, UpstreamError>>;
+}
+
+/// Being told who it is by a proxy that stands before us.
+pub trait ProxiedFlow: Send + Sync {
+    /// What came. Whether to believe it is the connector's to judge: anybody who reaches us can send headers.
+    fn arrive(&self, inbound: &Inbound<'_>) -> Result<SignedIn, UpstreamError>;
+}
+
+/// A request, as far as it was not written by who asks.
+pub struct Inbound<'a> {
+    /// Who is connected to us, whatever a header says about the way before.
+    pub connection: Option<IpAddr>,
+    /// The headers, as they came.
+    pub headers: &'a HeaderMap,
 }
 
 /// Where a browser is sent, and what must be remembered until it returns (a PKCE verifier, a nonce).
@@ -178,6 +196,19 @@ pub struct SignedIn {
     pub identity: Identity,
     /// What the connector needs to ask again (an upstream refresh token).
     pub kept: Secret<Vec<u8>>,
+}
+
+impl SignedIn {
+    /// The answer of a refresh, if it is about that person.
+    ///
+    /// # Errors
+    /// [`UpstreamError::Denied`]
+    pub fn about(self, known: &Identity) -> Result<Self, UpstreamError> {
+        if self.identity.user_id == known.user_id {
+            return Ok(self);
+        }
+        Err(UpstreamError::Denied("its answer is about somebody else".into()))
+    }
 }
 
 /// The scopes that matter to an upstream (dex.md 3).

@@ -10,6 +10,7 @@
 pub mod clock;
 pub mod conformance;
 pub mod faulty;
+pub mod github;
 pub mod issuer;
 pub mod memory;
 pub mod peers;

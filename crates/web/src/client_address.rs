@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use axum::http::{HeaderMap, HeaderName};
+pub use config::Network;
 
 /// How to find it. Without trusted proxies no header is believed.
 #[derive(Debug, Clone, Default)]
@@ -11,13 +12,6 @@ pub struct ClientAddress {
     pub header: Option<HeaderName>,
     /// The proxies' networks.
     pub trusted: Vec<Network>,
-}
-
-/// A network in CIDR form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Network {
-    address: IpAddr,
-    bits: u32,
 }
 
 impl ClientAddress {
@@ -40,32 +34,6 @@ impl ClientAddress {
     fn trusts(&self, address: IpAddr) -> bool {
         self.trusted.iter().any(|network| network.contains(address))
     }
-}
-
-impl Network {
-    /// Reads `10.0.0.0/8`, `fd00::/8` or a single address.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (address, bits) =
-            text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
-        let address: IpAddr = address.parse().ok()?;
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        let bits = bits.map_or(Some(most), |bits| bits.parse().ok().filter(|bits| *bits <= most))?;
-        Some(Self { address, bits })
-    }
-
-    fn contains(self, other: IpAddr) -> bool {
-        match (self.address, other) {
-            (IpAddr::V4(own), IpAddr::V4(other)) => {
-                same(own.to_bits().into(), other.to_bits().into(), 32 - self.bits)
-            }
-            (IpAddr::V6(own), IpAddr::V6(other)) => same(own.to_bits(), other.to_bits(), 128 - self.bits),
-            _ => false,
-        }
-    }
-}
-
-fn same(left: u128, right: u128, ignored: u32) -> bool {
-    (left ^ right).checked_shr(ignored).unwrap_or(0) == 0
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use config::{Fields, HttpUrl};
 use url::Url;
 
 use crate::Given;
+use crate::oauth2::check_redirect;
 
 pub(super) struct Settings {
     pub(super) issuer: String,
@@ -125,23 +126,6 @@ fn pkce(fields: &mut Fields<'_>) -> Pkce {
             fields.error(format!("has pkceChallenge: {word:?}"), "write S256, or leave it out");
             Pkce::IfKnown
         }
-    }
-}
-
-/// Dex answers 500 to every login if this is not right; nobody needs to wait for that.
-fn check_redirect(fields: &mut Fields<'_>, given: &Given<'_>) {
-    let Some(written) = fields.optional::<String>("redirectURI").filter(|uri| !uri.is_empty()) else {
-        return;
-    };
-    if given.context.issuer.is_empty() {
-        return;
-    }
-    let callback = format!("{}/callback", given.context.issuer.trim_end_matches('/'));
-    if written != callback {
-        fields.error(
-            format!("has the redirectURI {written:?}, which is not our callback"),
-            format!("write {callback}"),
-        );
     }
 }
 

@@ -4,20 +4,25 @@ use std::collections::BTreeSet;
 
 use ambient::BoxFuture;
 use config::Environment;
+use http::{HeaderName, HeaderValue};
 use provider::connector::Identity;
 use serde_json::{Value, json};
 use testkit::FakeClock;
 use testkit::conformance::connector::entrance::{Entrance, Open, Way, run_all};
 use url::Url;
 
-use crate::{OUR_ISSUER, context, oidc, open, read};
+use crate::{OUR_ISSUER, context, github, ldap, oidc, open, read};
 
 /// What `connectors[].type` calls it (or `local`), and the way in.
 const TABLE: &[(&str, Open)] = &[
+    ("authproxy", || Box::pin(async { authproxy() })),
+    ("github", github),
     ("jwt", || Box::pin(async { workload("jwt", &json!({"issuer": "https://a.example"})) })),
     ("kubernetes", || Box::pin(async { workload("kubernetes", &json!({"issuer": "https://a.example"})) })),
+    ("ldap", directory),
     ("local", || Box::pin(async { local() })),
     ("mockCallback", || Box::pin(async { mock_callback() })),
+    ("mockPassword", || Box::pin(async { mock_password() })),
     ("oidc", open_id_provider),
 ];
 
@@ -56,16 +61,76 @@ staticPasswords:
     Entrance { opened: opened.remove(0), clock, way, person }
 }
 
-fn mock_callback() -> Entrance {
-    let clock = FakeClock::default();
-    let person = Identity {
+fn kilgore(groups: &[&str]) -> Identity {
+    Identity {
         user_id: "0-385-28089-0".into(),
         username: "Kilgore Trout".into(),
         email: "kilgore@kilgore.trout".into(),
         email_verified: true,
-        groups: vec!["authors".into()],
+        groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+        ..Identity::default()
+    }
+}
+
+fn mock_password() -> Entrance {
+    let clock = FakeClock::default();
+    let opened = open("mockPassword", &json!({"username": "foo", "password": "barbecue"}), &clock);
+    let way = Way::Password { name: "foo", password: "barbecue" };
+    Entrance { opened, clock, way, person: kilgore(&[]) }
+}
+
+fn authproxy() -> Entrance {
+    let clock = FakeClock::default();
+    let opened = open("authproxy", &json!({"trustedProxies": ["10.0.0.0/8"]}), &clock);
+    let sent = [("x-remote-user", "ana"), ("x-remote-user-id", "u1"), ("x-remote-group", "x")];
+    let headers = sent.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+    let way = Way::Proxied { from: [10, 0, 0, 1].into(), headers: headers.into_iter().collect() };
+    let person = Identity {
+        user_id: "u1".into(),
+        username: "ana".into(),
+        email: "ana".into(),
+        groups: vec!["x".into()],
         ..Identity::default()
     };
+    Entrance { opened, clock, way, person }
+}
+
+/// The stub of GitHub lives as long as the closure that has it.
+fn github() -> BoxFuture<'static, Entrance> {
+    Box::pin(async {
+        let github::Site { github, opened, clock } = github::site(json!({})).await;
+        let back = move |to: &Url| format!("code={}", github.code(to));
+        let person = Identity {
+            user_id: "583231".into(),
+            username: "Mona".into(),
+            preferred_username: "octocat".into(),
+            email: "mona@example.com".into(),
+            email_verified: true,
+            groups: Vec::new(),
+        };
+        let refused = vec!["", "error=access_denied", "error=access_denied&code=c", "code=", "state=x"];
+        Entrance { opened, clock, way: Way::Redirect { back: Box::new(back), refused }, person }
+    })
+}
+
+fn directory() -> BoxFuture<'static, Entrance> {
+    Box::pin(async {
+        let clock = FakeClock::default();
+        let host = ldap::Stub::start(ldap::alice).await.stay();
+        let opened = open("ldap", &ldap::plain(&host, &json!({})), &clock);
+        let person = Identity {
+            user_id: "alice".into(),
+            username: "Alice A".into(),
+            email: "alice@example.org".into(),
+            ..Identity::default()
+        };
+        Entrance { opened, clock, way: Way::Password { name: "alice", password: "right" }, person }
+    })
+}
+
+fn mock_callback() -> Entrance {
+    let clock = FakeClock::default();
+    let person = kilgore(&["authors"]);
     // It lets in whoever comes back.
     let back = |to: &Url| to.query().unwrap_or_default().to_owned();
     let way = Way::Redirect { back: Box::new(back), refused: Vec::new() };

@@ -6,7 +6,9 @@
     reason = "this is a test from end to end, where a panic is the report"
 )]
 
+mod authproxy;
 mod contract;
+mod github;
 mod jwt;
 mod kubernetes;
 mod ldap;

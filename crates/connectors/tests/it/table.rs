@@ -14,7 +14,7 @@ fn a_configuration_without_any_connector_is_a_fault() {
     let told = faults("staticClients: []\n");
     assert!(
         told.contains(
-            "connectors: is missing; name at least one upstream of jwt, kubernetes, ldap, mockCallback, mockPassword, oidc, or"
+            "connectors: is missing; name at least one upstream of authproxy, github, jwt, kubernetes, ldap, mockCallback, mockPassword, oidc, or"
         ),
         "{told}"
     );
@@ -27,24 +27,24 @@ fn a_configuration_without_any_connector_is_a_fault() {
 #[test]
 fn kinds_of_dex_that_are_not_there_yet_are_told_and_the_others_serve() {
     let text = "connectors:
-- {type: github, id: github, name: GitHub, config: {clientID: $NOBODY_SET_THIS, orgs: [{name: a}]}}
+- {type: keystone, id: keystone, name: Keystone, config: {keystonePassword: $NOBODY_SET_THIS}}
 - {type: mockCallback, id: mock, name: Mock}
 - {type: saml, id: saml, name: SAML, config: {ssoURL: https://idp.example.com/sso}}
 ";
     let (opened, faults) = read(text, &Environment::default(), &context(&FakeClock::default()));
     assert!(faults.all().is_empty(), "{faults}");
     assert_eq!(opened.iter().map(|opened| &*opened.id).collect::<Vec<_>>(), ["mock"]);
-    assert_eq!(faults.unsupported(), ["connectors[0] (type github)", "connectors[2] (type saml)"]);
+    assert_eq!(faults.unsupported(), ["connectors[0] (type keystone)", "connectors[2] (type saml)"]);
 }
 
 #[test]
 fn with_none_but_absent_kinds_nobody_could_come_in() {
-    let told = faults("connectors: [{type: github, id: github, name: GitHub}]\n");
+    let told = faults("connectors: [{type: saml, id: saml, name: SAML}]\n");
     assert!(
         told.contains("error: connectors: cannot be used as it is; name at least one upstream of "),
         "{told}"
     );
-    let text = "enablePasswordDB: true\nconnectors: [{type: github, id: github, name: GitHub}]\n";
+    let text = "enablePasswordDB: true\nconnectors: [{type: saml, id: saml, name: SAML}]\n";
     assert!(!faults(text).contains("error"));
 }
 

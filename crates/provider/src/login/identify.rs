@@ -163,6 +163,7 @@ impl Provider {
         cx.is_about(&attempt);
         let to = match opened.connector.flow() {
             Flow::Password(_) => password_path(cx, &attempt),
+            Flow::Proxied(_) => proxied_path(cx, &attempt),
             Flow::Redirect(flow) => {
                 let departure = flow.depart(hints(&attempt), &callback(cx)?, &attempt.id).await;
                 let departure = departure.map_err(|error| upstream(cx, &error))?;
@@ -185,7 +186,7 @@ impl Provider {
         }
     }
 
-    async fn signed_in(
+    pub(super) async fn signed_in(
         &self,
         cx: &mut Cx<'_>,
         mut attempt: Attempt,
@@ -264,7 +265,7 @@ fn password_flow<'l>(
         living.connector(&attempt.connector).filter(|opened| *opened.id == *connector).ok_or_else(gone)?;
     match opened.connector.flow() {
         Flow::Password(flow) => Ok((opened, flow)),
-        Flow::Redirect(_) | Flow::None => Err(gone()),
+        Flow::Redirect(_) | Flow::Proxied(_) | Flow::None => Err(gone()),
     }
 }
 
@@ -287,8 +288,18 @@ fn page(
 }
 
 fn password_path(cx: &Cx<'_>, attempt: &Attempt) -> String {
-    let id: String = url::form_urlencoded::byte_serialize(attempt.connector.as_bytes()).collect();
-    format!("{}/auth/{}/login?state={}", cx.settings().issuer.path(), id.replace('+', "%20"), attempt.id)
+    let (base, connector) = (cx.settings().issuer.path(), in_path(&attempt.connector));
+    format!("{base}/auth/{connector}/login?state={}", attempt.id)
+}
+
+fn proxied_path(cx: &Cx<'_>, attempt: &Attempt) -> String {
+    let (base, connector) = (cx.settings().issuer.path(), in_path(&attempt.connector));
+    format!("{base}/callback/{connector}?state={}", attempt.id)
+}
+
+fn in_path(id: &str) -> String {
+    let encoded: String = url::form_urlencoded::byte_serialize(id.as_bytes()).collect();
+    encoded.replace('+', "%20")
 }
 
 fn callback(cx: &Cx<'_>) -> Result<Url, Stop> {
@@ -302,7 +313,7 @@ fn hints(attempt: &Attempt) -> Hints {
 }
 
 /// What a person may know of an upstream's failure (nothing of its words: they may be the attacker's).
-fn upstream(cx: &mut Cx<'_>, error: &UpstreamError) -> Stop {
+pub(super) fn upstream(cx: &mut Cx<'_>, error: &UpstreamError) -> Stop {
     cx.deny(error.to_string());
     match error {
         UpstreamError::Denied(_) => Stop::page(403, Notice::Denied),
@@ -312,7 +323,7 @@ fn upstream(cx: &mut Cx<'_>, error: &UpstreamError) -> Stop {
     }
 }
 
-const fn gone() -> Stop {
+pub(super) const fn gone() -> Stop {
     Stop::page(400, Notice::ConnectorGone)
 }
 

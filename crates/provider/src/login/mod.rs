@@ -18,6 +18,7 @@ mod finish;
 mod identify;
 mod known;
 mod notice;
+mod proxied;
 mod redirect;
 mod request;
 mod way;

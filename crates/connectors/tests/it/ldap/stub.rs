@@ -14,7 +14,7 @@ pub(super) const SEARCH: u8 = 0x63;
 
 /// What it was asked.
 #[derive(Debug, Clone)]
-pub(super) struct Op {
+pub(crate) struct Op {
     pub(super) tag: u8,
     pub(super) content: Vec<u8>,
 }
@@ -25,7 +25,7 @@ impl Op {
     }
 }
 
-pub(super) struct Stub {
+pub(crate) struct Stub {
     shared: Arc<Shared>,
     port: u16,
     tasks: Tasks,
@@ -46,7 +46,7 @@ struct Shared {
 
 impl Stub {
     /// Answers each question with these messages, each without its envelope.
-    pub(super) async fn start(answer: impl Fn(&Op) -> Vec<Vec<u8>> + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(answer: impl Fn(&Op) -> Vec<Vec<u8>> + Send + Sync + 'static) -> Self {
         Self::serve(Box::new(answer), None).await
     }
 
@@ -57,6 +57,12 @@ impl Stub {
 
     pub(super) fn host(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Its address; it answers until the test ends.
+    pub(crate) fn stay(mut self) -> String {
+        self.tasks = Tasks::default();
+        self.host()
     }
 
     pub(super) fn seen(&self) -> Vec<Op> {

@@ -61,19 +61,18 @@ staticClients:
   name: Command line
   public: true
   trustedPeers: [example-app]
-  allowedConnectors: [mock, github]
+  allowedConnectors: [mock, saml]
 
 connectors:
 - type: mockCallback
   id: mock
   name: Example
-- type: github
-  id: github
-  name: GitHub
+- type: saml
+  id: saml
+  name: SAML
   config:
-    clientID: $NOBODY_SET_THIS
-    clientSecret: $NOBODY_SET_THIS_EITHER
-    orgs: [{name: acme}]
+    ssoURL: $NOBODY_SET_THIS
+    caData: $NOBODY_SET_THIS_EITHER
 
 enablePasswordDB: true
 
@@ -95,7 +94,7 @@ async fn starts_unchanged_with_one_warning_for_what_is_not_there_yet() {
     let log = serving.process.log();
     let absent: Vec<_> = log.lines().filter(|line| line.contains("not there yet")).collect();
     assert_eq!(absent.len(), 1, "{log}");
-    for key in ["grpc", "telemetry.enableProfiling", "connectors[1] (type github)"] {
+    for key in ["grpc", "telemetry.enableProfiling", "connectors[1] (type saml)"] {
         assert!(absent[0].contains(key), "{key}: {}", absent[0]);
     }
     assert!(!log.contains("error:"), "{log}");

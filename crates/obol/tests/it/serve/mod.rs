@@ -8,6 +8,7 @@ mod issuing;
 mod listening;
 mod logs;
 mod outage;
+mod proxied;
 mod reload;
 mod replicas;
 mod stopping;

@@ -1,11 +1,14 @@
 //! The part of the contract that holds for every connector, by what it can do: signing in, asking again, vouching. A
 //! connector joins with one [`Entrance`]; what it cannot do is asked for and not tried.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ambient::{BoxFuture, Clock as _, Secret, Tasks};
+use http::HeaderMap;
 use provider::connector::{
-    Flow, Hints, Identity, Opened, PasswordFlow, Presented, RedirectFlow, SignedIn, UpstreamError, VouchError,
+    Flow, Hints, Identity, Inbound, Opened, PasswordFlow, Presented, RedirectFlow, SignedIn, UpstreamError,
+    VouchError,
 };
 use serde_json::json;
 use token::UnverifiedJwt;
@@ -47,6 +50,13 @@ pub enum Way {
         back: Box<dyn Fn(&Url) -> String + Send + Sync>,
         /// Queries that a browser may come back with and that let nobody in.
         refused: Vec<&'static str>,
+    },
+    /// A proxy at this address says who it is, by these headers.
+    Proxied {
+        /// Where the proxy is.
+        from: IpAddr,
+        /// What it sends.
+        headers: HeaderMap,
     },
 }
 
@@ -114,6 +124,14 @@ impl Entrance {
                 let query = back(&departure.to);
                 Some(self.arrive(departure.keep.expose(), &query).await.unwrap())
             }
+            Way::Proxied { from, headers } => Some(self.proxied(Some(*from), headers).unwrap()),
+        }
+    }
+
+    fn proxied(&self, from: Option<IpAddr>, headers: &HeaderMap) -> Result<SignedIn, UpstreamError> {
+        match self.opened.connector.flow() {
+            Flow::Proxied(flow) => flow.arrive(&Inbound { connection: from, headers }),
+            _ => panic!("the entrance is a proxy, and the connector's flow is none"),
         }
     }
 
@@ -140,7 +158,7 @@ async fn the_right_one_signs_in(site: Entrance) {
 /// A wrong name or password is an answer (`Ok(None)`) and no error; what a browser brings may be either, but nobody.
 async fn nobody_else_signs_in(site: Entrance) {
     match &site.way {
-        Way::None => {}
+        Way::None | Way::Proxied { .. } => {}
         Way::Password { name, password } => {
             let (longer, huge) = (format!("{password}x"), "x".repeat(1 << 20));
             let shorter: String = password.chars().skip(1).collect();
@@ -174,6 +192,18 @@ async fn nobody_else_signs_in(site: Entrance) {
                     "{query}: {said:?}"
                 );
             }
+        }
+    }
+    if let Way::Proxied { from, headers } = &site.way {
+        let elsewhere = IpAddr::from([192, 0, 2, 255]);
+        for (from, headers) in
+            [(None, headers), (Some(elsewhere), headers), (Some(*from), &HeaderMap::default())]
+        {
+            let said = site.proxied(from, headers);
+            assert!(
+                matches!(said, Err(UpstreamError::Denied(_) | UpstreamError::Invalid(_))),
+                "{from:?}: {said:?}"
+            );
         }
     }
     if !matches!(site.way, Way::None) {

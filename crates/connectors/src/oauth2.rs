@@ -1,0 +1,434 @@
+//! What upstreams have in common that know OAuth 2.0 and no OpenID: a code is redeemed for a token, and their API says
+//! whose it is.
+//!
+//! The way back is protected by `state` (the provider's, bound to this browser) and by a code verifier that only we have
+//! (RFC 7636); an upstream that knows none of it ignores it (RFC 6749 section 3.1). A token goes to the API that is
+//! configured and nowhere else, also when an answer names a next page.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ambient::{Clock, Random, RandomExt as _, Secret, Time};
+use aws_lc_rs::digest;
+use config::Fields;
+use http::StatusCode;
+use http::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LINK, RETRY_AFTER};
+use outbound::{Answer, Client, Request, Trust};
+use provider::connector::{Departure, UpstreamError};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use url::Url;
+use wire::b64;
+use wire::form::Form;
+
+use crate::Given;
+
+/// A client that is registered with an upstream.
+pub(crate) struct CodeFlow {
+    client_id: String,
+    client_secret: Secret<String>,
+    authorize: Url,
+    token: Url,
+    client: Client,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+}
+
+/// `clientID`, `clientSecret` and `redirectURI`.
+pub(crate) struct Registration {
+    client_id: String,
+    client_secret: Secret<String>,
+}
+
+/// What a token endpoint granted, and what is kept of it, in the form in which Dex keeps it.
+#[derive(Debug, Clone)]
+pub(crate) struct Tokens {
+    pub(crate) access: Secret<String>,
+    pub(crate) refresh: Option<Secret<String>>,
+    pub(crate) expires: Option<Time>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Kept<'k> {
+    #[serde(borrow)]
+    access_token: std::borrow::Cow<'k, str>,
+    #[serde(default)]
+    refresh_token: std::borrow::Cow<'k, str>,
+    #[serde(default)]
+    expiry: std::borrow::Cow<'k, str>,
+}
+
+/// What is remembered until the browser returns.
+#[derive(Serialize, Deserialize)]
+struct Attempt {
+    verifier: String,
+}
+
+impl Registration {
+    pub(crate) fn read(fields: &mut Fields<'_>, given: &Given<'_>) -> Option<Self> {
+        let client_id: Option<String> = fields.required("clientID");
+        let client_secret: Option<Secret<String>> = fields.required("clientSecret");
+        check_redirect(fields, given);
+        let (client_id, client_secret) = (client_id?, client_secret?);
+        if client_id.is_empty() || client_secret.expose().is_empty() {
+            fields.error("has an empty clientID or clientSecret", "write what the upstream gave you");
+            return None;
+        }
+        Some(Self { client_id, client_secret })
+    }
+}
+
+/// Dex answers 500 to every login if this is not right; nobody needs to wait for that.
+pub(crate) fn check_redirect(fields: &mut Fields<'_>, given: &Given<'_>) {
+    let Some(written) = fields.optional::<String>("redirectURI").filter(|uri| !uri.is_empty()) else {
+        return;
+    };
+    if given.context.issuer.is_empty() {
+        return;
+    }
+    let callback = format!("{}/callback", given.context.issuer.trim_end_matches('/'));
+    if written != callback {
+        fields.error(
+            format!("has the redirectURI {written:?}, which is not our callback"),
+            format!("write {callback}"),
+        );
+    }
+}
+
+impl CodeFlow {
+    /// Of endpoints that the configuration names.
+    pub(crate) fn new(
+        registration: Registration,
+        authorize: Url,
+        token: Url,
+        client: Client,
+        given: &Given<'_>,
+    ) -> Self {
+        let Registration { client_id, client_secret } = registration;
+        let (clock, random) = (Arc::clone(&given.context.clock), Arc::clone(&given.context.random));
+        Self { client_id, client_secret, authorize, token, client, clock, random }
+    }
+
+    /// Where the browser goes.
+    pub(crate) fn depart(
+        &self,
+        scopes: &[&str],
+        more: &[(&str, &str)],
+        callback: &Url,
+        state: &str,
+    ) -> Result<Departure, UpstreamError> {
+        let attempt = Attempt { verifier: b64::encode(self.random.bytes::<32>()) };
+        let challenge = b64::encode(digest::digest(&digest::SHA256, attempt.verifier.as_bytes()));
+        let mut to = self.authorize.clone();
+        {
+            let mut query = to.query_pairs_mut();
+            query.append_pair("client_id", &self.client_id).append_pair("response_type", "code");
+            query.append_pair("redirect_uri", callback.as_str());
+            if !scopes.is_empty() {
+                query.append_pair("scope", &scopes.join(" "));
+            }
+            query.append_pair("state", state);
+            query.append_pair("code_challenge", &challenge).append_pair("code_challenge_method", "S256");
+            query.extend_pairs(more);
+        }
+        let keep = serde_json::to_vec(&attempt).map_err(|why| UpstreamError::Invalid(why.to_string()))?;
+        Ok(Departure { to, keep: Secret::new(keep) })
+    }
+
+    /// What the code that came back is worth.
+    pub(crate) async fn redeem(
+        &self,
+        callback: &Url,
+        kept: &[u8],
+        query: &Form<'_>,
+    ) -> Result<Tokens, UpstreamError> {
+        let attempt: Attempt = serde_json::from_slice(kept)
+            .map_err(|_| UpstreamError::Invalid("the attempt was not begun here".into()))?;
+        if let Some(error) = query.get("error") {
+            return Err(told(error));
+        }
+        let code = query.get("code").filter(|code| !code.is_empty());
+        let code = code.ok_or_else(|| UpstreamError::Invalid("it answered without a code".into()))?;
+        let ask = [
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", callback.as_str()),
+            ("code_verifier", &attempt.verifier),
+        ];
+        self.ask(&ask, None).await
+    }
+
+    /// The tokens, or newer ones if these are over.
+    pub(crate) async fn current(&self, kept: Tokens) -> Result<Tokens, UpstreamError> {
+        let over = kept.expires.is_some_and(|at| at <= self.clock.now());
+        match &kept.refresh {
+            Some(refresh) if over => self.renew(refresh).await,
+            _ => Ok(kept),
+        }
+    }
+
+    /// New tokens for a refresh token; an upstream that does not rotate it lets it live on.
+    pub(crate) async fn renew(&self, refresh: &Secret<String>) -> Result<Tokens, UpstreamError> {
+        let ask = [("grant_type", "refresh_token"), ("refresh_token", refresh.expose().as_str())];
+        self.ask(&ask, Some(refresh)).await
+    }
+
+    /// The upstream's API in the name of whose token that is.
+    pub(crate) fn api<'a>(&'a self, tokens: &'a Tokens, headers: &[(&'static str, &'static str)]) -> Api<'a> {
+        let header = |(name, value): &(&'static str, &'static str)| {
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
+        Api { client: &self.client, token: &tokens.access, headers: headers.iter().map(header).collect() }
+    }
+
+    async fn ask(
+        &self,
+        ask: &[(&str, &str)],
+        before: Option<&Secret<String>>,
+    ) -> Result<Tokens, UpstreamError> {
+        let request = Request::form(&self.token, self.form(ask)).cap(CAP);
+        let answer =
+            self.client.send(request).await.map_err(|why| UpstreamError::Unavailable(why.to_string()))?;
+        let code = error_code(&answer);
+        // Some say with 200 that they refuse.
+        if !answer.status.is_success() || !code.is_empty() {
+            return Err(match code.as_str() {
+                "" => of_status(&answer, "the token endpoint"),
+                code => told(code),
+            });
+        }
+        Tokens::read(&answer.body, before, self.clock.now())
+    }
+
+    /// With our credentials in it (RFC 6749 section 2.3.1).
+    fn form(&self, ask: &[(&str, &str)]) -> String {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.extend_pairs(ask);
+        form.append_pair("client_id", &self.client_id);
+        form.append_pair("client_secret", self.client_secret.expose());
+        form.finish()
+    }
+}
+
+impl Tokens {
+    /// RFC 6749 section 5.1.
+    fn read(raw: &[u8], before: Option<&Secret<String>>, now: Time) -> Result<Self, UpstreamError> {
+        #[derive(Deserialize)]
+        struct Granted {
+            access_token: String,
+            #[serde(default)]
+            refresh_token: Option<String>,
+            #[serde(default)]
+            expires_in: Option<f64>,
+        }
+        let granted: Granted = serde_json::from_slice(raw)
+            .map_err(|_| UpstreamError::Invalid("the token endpoint's answer holds no token".into()))?;
+        if granted.access_token.is_empty() {
+            return Err(UpstreamError::Invalid("the token endpoint's answer holds no token".into()));
+        }
+        let refresh = granted.refresh_token.filter(|token| !token.is_empty()).map(Secret::new);
+        let lives = granted.expires_in.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        Ok(Self {
+            access: Secret::new(granted.access_token),
+            refresh: refresh.or_else(|| before.cloned()),
+            expires: lives.filter(|lives| !lives.is_zero()).map(|lives| now + lives),
+        })
+    }
+
+    /// In Dex's form.
+    pub(crate) fn kept(&self) -> Result<Secret<Vec<u8>>, UpstreamError> {
+        let kept = Kept {
+            access_token: self.access.expose().into(),
+            refresh_token: self
+                .refresh
+                .as_ref()
+                .map(|token| token.expose().as_str())
+                .unwrap_or_default()
+                .into(),
+            expiry: self.expires.map_or_else(|| GO_ZERO.to_owned(), Time::rfc3339).into(),
+        };
+        serde_json::to_vec(&kept).map(Secret::new).map_err(|why| UpstreamError::Invalid(why.to_string()))
+    }
+
+    /// What was kept; without a token nobody can be asked for.
+    pub(crate) fn of_kept(raw: &[u8]) -> Result<Self, UpstreamError> {
+        let kept: Option<Kept<'_>> = serde_json::from_slice(raw).ok();
+        let kept = kept.filter(|kept| !kept.access_token.is_empty() || !kept.refresh_token.is_empty());
+        let kept = kept.ok_or_else(|| UpstreamError::Denied("no token was kept to ask with".into()))?;
+        let refresh =
+            Some(kept.refresh_token.into_owned()).filter(|token| !token.is_empty()).map(Secret::new);
+        let expires = Time::parse_rfc3339(&kept.expiry).filter(|_| kept.expiry != GO_ZERO);
+        Ok(Self { access: Secret::new(kept.access_token.into_owned()), refresh, expires })
+    }
+}
+
+/// An upstream's API, asked with somebody's token.
+pub(crate) struct Api<'a> {
+    client: &'a Client,
+    token: &'a Secret<String>,
+    headers: HeaderMap,
+}
+
+impl Api<'_> {
+    /// A document.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, url: &Url) -> Result<T, UpstreamError> {
+        parsed(&self.answer(url).await?, url)
+    }
+
+    /// All pages of a list, as `Link` headers name the next one (RFC 8288). A list without end is none: what is on the pages
+    /// that are not read would be missing.
+    pub(crate) async fn pages<T: DeserializeOwned>(&self, first: Url) -> Result<Vec<T>, UpstreamError> {
+        let mut all = Vec::new();
+        let mut next = Some(first.clone());
+        for _ in 0..MOST_PAGES {
+            let Some(url) = next else { return Ok(all) };
+            if url.origin() != first.origin() {
+                return Err(UpstreamError::Invalid("the next page is on another server".into()));
+            }
+            let answer = self.answer(&url).await?;
+            all.extend(parsed::<Vec<T>>(&answer, &url)?);
+            next = next_page(&answer.headers, &url);
+        }
+        Err(UpstreamError::Invalid(format!("{} has more than {MOST_PAGES} pages", first.path())))
+    }
+
+    /// What is answered, whatever it says; a redirect is an answer and not followed.
+    pub(crate) async fn status(&self, url: &Url) -> Result<Answer, UpstreamError> {
+        self.send(Request::get(url).redirect_is_an_answer()).await
+    }
+
+    async fn answer(&self, url: &Url) -> Result<Answer, UpstreamError> {
+        let answer = self.send(Request::get(url)).await?;
+        if answer.status == StatusCode::OK { Ok(answer) } else { Err(of_status(&answer, url.path())) }
+    }
+
+    async fn send(&self, mut request: Request<'_>) -> Result<Answer, UpstreamError> {
+        let mut bearer = HeaderValue::try_from(format!("Bearer {}", self.token.expose()))
+            .map_err(|_| UpstreamError::Invalid("the access token does not fit into a header".into()))?;
+        bearer.set_sensitive(true);
+        request.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        request.headers.extend(self.headers.clone());
+        let request = request.header(AUTHORIZATION, bearer).cap(CAP);
+        self.client.send(request).await.map_err(|why| UpstreamError::Unavailable(why.to_string()))
+    }
+}
+
+fn parsed<T: DeserializeOwned>(answer: &Answer, url: &Url) -> Result<T, UpstreamError> {
+    serde_json::from_slice(&answer.body)
+        .map_err(|_| UpstreamError::Invalid(format!("{} is not what it should be", url.path())))
+}
+
+/// An answer that is not what was asked for: whose fault it is.
+pub(crate) fn of_status(answer: &Answer, what: &str) -> UpstreamError {
+    let status = answer.status;
+    let why = format!("{what} answered {status}");
+    let headers = &answer.headers;
+    let limited = headers.contains_key(RETRY_AFTER)
+        || headers.get("x-ratelimit-remaining").is_some_and(|left| left.as_bytes() == b"0");
+    match status {
+        StatusCode::TOO_MANY_REQUESTS => UpstreamError::Unavailable(why),
+        StatusCode::FORBIDDEN if limited => UpstreamError::Unavailable(why),
+        StatusCode::UNAUTHORIZED => UpstreamError::Denied(why),
+        status if status.is_server_error() => UpstreamError::Unavailable(why),
+        _ => UpstreamError::Invalid(why),
+    }
+}
+
+/// What an upstream's error means, be it in the query of the way back or from its token endpoint.
+fn told(code: &str) -> UpstreamError {
+    let shown: String = code.chars().take(60).collect();
+    match code {
+        "access_denied"
+        | "login_required"
+        | "interaction_required"
+        | "consent_required"
+        | "invalid_grant"
+        | "bad_verification_code"
+        | "bad_refresh_token" => UpstreamError::Denied(shown),
+        "server_error" | "temporarily_unavailable" => UpstreamError::Unavailable(shown),
+        _ => UpstreamError::Invalid(format!("it answered the error {shown:?}")),
+    }
+}
+
+/// `error` of an answer; empty if there is none.
+fn error_code(answer: &Answer) -> String {
+    #[derive(Deserialize)]
+    struct Told {
+        error: String,
+    }
+    serde_json::from_slice::<Told>(&answer.body).map(|told| told.error).unwrap_or_default()
+}
+
+/// The target of `rel="next"`.
+fn next_page(headers: &HeaderMap, of: &Url) -> Option<Url> {
+    let values = headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
+    let mut links = values.flat_map(|value| value.split(','));
+    links.find_map(|link| {
+        let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
+        let is_next = |parameter: &str| {
+            let (name, value) = parameter.split_once('=').unwrap_or_default();
+            name.trim() == "rel" && value.trim().trim_matches('"').split(' ').any(|rel| rel == "next")
+        };
+        parameters.split(';').any(is_next).then(|| of.join(target).ok()).flatten()
+    })
+}
+
+/// A client for one upstream; a trust that cannot be used is a fault.
+pub(crate) fn client(fields: &Fields<'_>, given: &Given<'_>, trust: Trust) -> Option<Client> {
+    let client = given.context.client(trust, None);
+    client.map_err(|error| fields.error(format!("cannot set up TLS ({error})"), "mend the certificates")).ok()
+}
+
+/// No time, as Go writes it.
+const GO_ZERO: &str = "0001-01-01T00:00:00Z";
+
+const CAP: usize = 1 << 20;
+
+/// Of a hundred elements each.
+const MOST_PAGES: usize = 50;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_page_is_where_the_header_says() {
+        let of = Url::parse("https://api.example/user/teams?per_page=100").unwrap();
+        for (header, next) in [
+            (
+                r#"<https://api.example/t?page=2>; rel="next", <https://api.example/t?page=9>; rel="last""#,
+                Some("https://api.example/t?page=2"),
+            ),
+            (
+                r#"<https://api.example/t?page=1>; rel="prev", </t?page=3>; rel="next""#,
+                Some("https://api.example/t?page=3"),
+            ),
+            (r#"<https://api.example/t?page=9>; rel="last""#, None),
+            (r#"<https://api.example/t>; title="next""#, None),
+            ("nonsense", None),
+        ] {
+            let headers = HeaderMap::from_iter([(LINK, HeaderValue::from_static(header))]);
+            assert_eq!(next_page(&headers, &of).as_ref().map(Url::as_str), next, "{header}");
+        }
+    }
+
+    #[test]
+    fn tokens_are_kept_as_dex_keeps_them() {
+        let of_dex = br#"{"accessToken":"a","refreshToken":"r","expiry":"2026-01-01T00:00:00Z"}"#;
+        let tokens = Tokens::of_kept(of_dex).unwrap();
+        assert_eq!(tokens.expires, Some(Time::from_unix(1_767_225_600)));
+        assert_eq!(tokens.kept().unwrap().expose(), of_dex);
+        let old = Tokens::of_kept(br#"{"accessToken":"a"}"#).unwrap();
+        assert!(old.refresh.is_none() && old.expires.is_none());
+        let never = Tokens::of_kept(br#"{"accessToken":"a","expiry":"0001-01-01T00:00:00Z"}"#).unwrap();
+        assert_eq!(never.expires, None);
+        assert_eq!(
+            never.kept().unwrap().expose(),
+            br#"{"accessToken":"a","refreshToken":"","expiry":"0001-01-01T00:00:00Z"}"#
+        );
+        for raw in [&b""[..], b"{}", br#"{"accessToken":""}"#, br#"{"accessToken":1}"#] {
+            assert!(matches!(Tokens::of_kept(raw), Err(UpstreamError::Denied(_))));
+        }
+    }
+}
