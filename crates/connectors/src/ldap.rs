@@ -151,7 +151,8 @@ impl PasswordFlow for Ldap {
         password: &'a Secret<String>,
     ) -> BoxFuture<'a, Result<Option<SignedIn>, UpstreamError>> {
         Box::pin(async move {
-            if name.is_empty() || password.expose().is_empty() {
+            let possible = 1..=LONGEST;
+            if !possible.contains(&name.len()) || !possible.contains(&password.expose().len()) {
                 return Ok(None);
             }
             let Some(entry) = self.find(name).await? else {
@@ -206,3 +207,6 @@ fn text(entry: &Entry, attribute: &str) -> Option<String> {
     };
     Some(value).filter(|value| !value.is_empty())
 }
+
+/// Nobody's name or password is longer, and no directory is asked about one that is, in bytes.
+const LONGEST: usize = 1024;
