@@ -1,15 +1,17 @@
 //! Step 1, authenticate: who sent this request? A bearer token of a configured issuer, one that the API server knows where
 //! that is asked for, nobody where nobody may come, or a 401.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ambient::{Clock, Time};
 use arc_swap::ArcSwap;
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use token::{Rejected, UnverifiedJwt};
 
 use crate::bearer::Bearer;
 use crate::cache::Cache;
+use crate::failures::Failures;
 use crate::identity::KubeUser;
 use crate::issuers::Issuers;
 use crate::passthrough::Passthrough;
@@ -18,6 +20,7 @@ use crate::refusal::Refusal;
 pub(crate) struct Authenticate {
     living: ArcSwap<Living>,
     passthrough: Option<Passthrough>,
+    failures: Failures,
     clock: Arc<dyn Clock>,
 }
 
@@ -54,8 +57,13 @@ pub(crate) enum Way {
 }
 
 impl Authenticate {
-    pub(crate) fn new(issuers: Issuers, passthrough: Option<Passthrough>, clock: Arc<dyn Clock>) -> Self {
-        Self { living: ArcSwap::from_pointee(Living::new(issuers, &clock)), passthrough, clock }
+    pub(crate) fn new(
+        issuers: Issuers,
+        passthrough: Option<Passthrough>,
+        failures: Failures,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { living: ArcSwap::from_pointee(Living::new(issuers, &clock)), passthrough, failures, clock }
     }
 
     /// Replaces what is configured, from the next request on. Nobody who was let in before is remembered.
@@ -70,6 +78,7 @@ impl Authenticate {
         &self,
         headers: &HeaderMap,
         path: &str,
+        from: IpAddr,
     ) -> Result<(Arc<Caller>, Option<Bearer>), Refusal> {
         let living = self.living.load_full();
         let bearer = match Bearer::read(headers) {
@@ -86,17 +95,33 @@ impl Authenticate {
         if let Some(known) = living.cache.find(bearer.token()) {
             return Ok((known, Some(bearer)));
         }
-        let verified = living.verify(bearer.token(), self.clock.now()).await;
-        let caller = match (verified, &self.passthrough) {
+        if !self.failures.may_try(from) {
+            return Err(Refusal::TooManyFailures);
+        }
+        match self.unknown(&living, bearer.token()).await {
+            Ok(caller) => Ok((caller, Some(bearer))),
+            Err(refusal) => {
+                // What is not its bearer's fault does not count.
+                if refusal.status() == StatusCode::UNAUTHORIZED && !refusal.is_temporary() {
+                    self.failures.count(from);
+                }
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Whose a token is that was not seen lately.
+    async fn unknown(&self, living: &Living, token: &str) -> Result<Arc<Caller>, Refusal> {
+        let verified = living.verify(token, self.clock.now()).await;
+        match (verified, &self.passthrough) {
             (Ok(caller), _) => {
                 let caller = Arc::new(caller);
-                living.cache.keep(bearer.token(), &caller, caller.ends);
-                caller
+                living.cache.keep(token, &caller, caller.ends);
+                Ok(caller)
             }
-            (Err(refusal), None) => return Err(refusal),
-            (Err(refusal), Some(passthrough)) => passthrough.caller(bearer.token(), refusal).await?,
-        };
-        Ok((caller, Some(bearer)))
+            (Err(refusal), None) => Err(refusal),
+            (Err(refusal), Some(passthrough)) => passthrough.caller(token, refusal).await,
+        }
     }
 
     /// What is looked at by the probe and the metrics.

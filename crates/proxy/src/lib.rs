@@ -21,6 +21,7 @@ mod body;
 mod cache;
 mod configuration;
 mod event;
+mod failures;
 mod guard;
 mod identity;
 mod impersonate;
@@ -65,6 +66,7 @@ use authenticate::{Authenticate, Caller, Way};
 use bearer::Bearer;
 use body::Deadline;
 use event::Beginning;
+use failures::Failures;
 use impersonate::Passage;
 use refusal::Refusal;
 use upstream::{Source, Upstream};
@@ -99,6 +101,8 @@ pub struct Settings {
     pub trusted_proxies: TrustedProxies,
     /// How long a stream may outlive its caller's token; `None`: as long as it likes.
     pub stream_grace: Option<Duration>,
+    /// Tokens of one address that may fail each second, ten times as many at once; 0: any number.
+    pub failures_per_second: u32,
     /// Upgraded connections at once. They are not among those that the listener counts.
     pub most_tunnels: usize,
 }
@@ -138,14 +142,16 @@ impl Proxy {
             on_behalf,
             trusted_proxies,
             stream_grace,
+            failures_per_second,
             most_tunnels,
         } = settings;
+        let failures = Failures::new(failures_per_second, Arc::clone(&world.clock));
         let rights = match &mode {
             Mode::Impersonate(extras) => Rights::of_configured(extras),
             Mode::AsIs => Rights::default(),
         };
         Ok(Self {
-            authenticate: Authenticate::new(issuers, passthrough, Arc::clone(&world.clock)),
+            authenticate: Authenticate::new(issuers, passthrough, failures, Arc::clone(&world.clock)),
             reserved,
             mode,
             rights: ArcSwap::from_pointee(rights),
@@ -214,7 +220,8 @@ impl Proxy {
         if !self.world.observer.listens() {
             return Err(Refusal::Unheard);
         }
-        let (caller, bearer) = self.authenticate.caller(request.headers(), request.uri().path()).await?;
+        let (caller, bearer) =
+            self.authenticate.caller(request.headers(), request.uri().path(), source.client).await?;
         beginning.user = Some(caller.told());
         beginning.issuer = caller.issuer.to_string();
 

@@ -25,6 +25,9 @@ pub(crate) enum Refusal {
     /// No issuer's token, and the API server cannot say whether it is one of its own.
     #[error("the token is of no issuer that is known, and it cannot be reviewed")]
     Review(String),
+    /// As many tokens that did not pass as may come from one address.
+    #[error("too many tokens from this address did not pass; try again later")]
+    TooManyFailures,
     /// The token is good and does not say who its bearer is in the way that is configured.
     #[error("oidc: {0}")]
     Claims(String),
@@ -83,6 +86,7 @@ impl Refusal {
             Self::TwoTokens => "two_tokens",
             Self::Token(rejected) => rejected.code(),
             Self::Review(_) => "review",
+            Self::TooManyFailures => "too_many_failures",
             Self::MayNotImpersonate(_) => "may_not_impersonate",
             Self::Unreviewed(_) => "unreviewed",
             Self::Claims(_) => "claims",
@@ -99,6 +103,15 @@ impl Refusal {
             Self::Tunnels => "tunnels",
             Self::Unheard => "unheard",
             Self::Answer(_) => "answer",
+        }
+    }
+
+    /// Whether the same request may pass later without anybody changing it.
+    pub(crate) const fn is_temporary(&self) -> bool {
+        match self {
+            Self::Token(rejected) => rejected.is_temporary(),
+            Self::Review(_) => true,
+            _ => false,
         }
     }
 
@@ -132,7 +145,7 @@ impl Refusal {
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].contains(&status) {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         if status == StatusCode::METHOD_NOT_ALLOWED {
@@ -151,6 +164,7 @@ impl Refusal {
             | Self::Unheadable
             | Self::Impersonation
             | Self::MayNotImpersonate(_) => (StatusCode::FORBIDDEN, Reason::Forbidden),
+            Self::TooManyFailures => (StatusCode::TOO_MANY_REQUESTS, Reason::TooManyRequests),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, Reason::MethodNotAllowed),
             Self::Request(_) => (StatusCode::BAD_REQUEST, Reason::BadRequest),
             Self::NoCredential(_) => (StatusCode::INTERNAL_SERVER_ERROR, Reason::InternalError),

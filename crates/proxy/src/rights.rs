@@ -15,12 +15,15 @@ pub async fn keep_rights(proxy: Arc<Proxy>, reviews: Reviews, clock: Arc<dyn Clo
     loop {
         let pause = match ask(&reviews, &proxy).await {
             Ok((rights, missing)) => {
+                // Who has just been deployed gets its rights soon, or not at all.
+                let pause =
+                    if missing.iter().any(|what| what == "users") { AFTER_FAILURE } else { ASK_AGAIN };
                 if told.as_ref() != Some(&missing) {
                     tell(&missing);
                     told = Some(missing);
                 }
                 proxy.set_rights(rights);
-                ASK_AGAIN
+                pause
             }
             Err(error) => {
                 let why = error.to_string();

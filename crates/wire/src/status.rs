@@ -33,6 +33,8 @@ pub enum Reason {
     Forbidden,
     /// 405
     MethodNotAllowed,
+    /// 429
+    TooManyRequests,
     /// 500
     InternalError,
     /// 502 and 503; clients may try again.
@@ -94,6 +96,7 @@ impl Reason {
             Self::Unauthorized => "Unauthorized",
             Self::Forbidden => "Forbidden",
             Self::MethodNotAllowed => "MethodNotAllowed",
+            Self::TooManyRequests => "TooManyRequests",
             Self::InternalError => "InternalError",
             Self::ServiceUnavailable => "ServiceUnavailable",
             Self::Timeout => "Timeout",

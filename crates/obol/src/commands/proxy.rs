@@ -84,6 +84,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = grace)]
     stream_grace: Grace,
 
+    /// Tokens of one address that may fail each second, ten times as many at once; more are answered with 429. 0: any number
+    #[arg(long, value_name = "NUMBER", default_value_t = 10)]
+    failures_per_second: u32,
+
     /// How much is logged: debug, info, warn or error
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     log_level: String,

@@ -1,7 +1,7 @@
 //! `obol proxy` before a real API server, asked by a real kubectl.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -54,6 +54,7 @@ impl Running {
         let mut child = Command::new(env!("CARGO_BIN_EXE_obol"))
             .arg("proxy")
             .args(flags.map(|(name, value)| format!("--{name}={value}")))
+            .args(["--token-passthrough", "--allow-impersonation", "--log-format=json"])
             .stdout(Stdio::piped())
             .stderr(File::create(folder.path().join("log")).unwrap())
             .spawn()
@@ -80,6 +81,75 @@ impl Running {
     }
 }
 
+/// A changed AuthenticationConfiguration holds at a hangup; a bad one changes nothing and is told.
+#[tokio::test]
+async fn a_changed_authentication_configuration_is_taken_over_and_a_bad_one_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = TestCa::new();
+    let leaf = ca.leaf(&[]);
+    let write = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).unwrap();
+        folder.path().join(name).display().to_string()
+    };
+    let head = "apiVersion: apiserver.config.k8s.io/v1\nkind: AuthenticationConfiguration\n";
+    let entry = "- issuer: {url: https://127.0.0.1:1, audiences: [a]}\n  claimMappings: {username: {claim: sub, prefix: \"\"}}\n";
+    let file = write("authentication.yaml", &format!("{head}jwt: []\n"));
+    let mut child = Command::new(env!("CARGO_BIN_EXE_obol"))
+        .args(["proxy", "--bind-address=127.0.0.1", "--secure-port=0", "--readiness-probe-port=0"])
+        .args([
+            "--metrics-bind-address=127.0.0.1:0",
+            "--disable-impersonation",
+            "--server=https://127.0.0.1:1",
+        ])
+        .arg(format!("--authentication-config={file}"))
+        .arg(format!("--tls-cert-file={}", write("tls.crt", &leaf.cert_pem)))
+        .arg(format!("--tls-private-key-file={}", write("tls.key", &leaf.key_pem)))
+        .stdout(Stdio::piped())
+        .stderr(File::create(folder.path().join("log")).unwrap())
+        .spawn()
+        .unwrap();
+    let printed = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let metrics = printed.take(3).last().unwrap();
+    let metrics =
+        metrics.strip_prefix("metrics on http://").unwrap().strip_suffix("/metrics").unwrap().to_owned();
+    for (text, said, counted) in [
+        (format!("{head}jwt:\n{entry}"), "was replaced", "status=\"success\"} 1"),
+        (
+            format!("{head}jwt:\n{}", entry.replace("https", "http")),
+            "was not replaced",
+            "status=\"failure\"} 1",
+        ),
+    ] {
+        write("authentication.yaml", &text);
+        assert!(Command::new("kill").args(["-HUP", &child.id().to_string()]).status().unwrap().success());
+        until(said, async || {
+            let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
+            if log.contains(said) { Ok(()) } else { Err(log) }
+        })
+        .await
+        .unwrap();
+        let text = measured(&metrics);
+        assert!(text.contains(counted), "{text}");
+        assert!(
+            text.contains("obol_proxy_issuer_keys{jwt_issuer_hash=\"sha256:"),
+            "the good one stays: {text}"
+        );
+    }
+    let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
+    assert!(log.contains("jwt[0].issuer.url: is an invalid value"), "{log}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[expect(clippy::disallowed_methods, reason = "asks as Prometheus does")]
+fn measured(address: &str) -> String {
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
 #[tokio::test]
 #[ignore = "peer: kube-apiserver, kubectl"]
 async fn kubectl_lists_watches_and_applies_through_the_proxy() {
@@ -96,8 +166,10 @@ async fn kubectl_lists_watches_and_applies_through_the_proxy() {
     let refused = kubectl.run(&raw).await.unwrap();
     assert!(refused.stderr.contains(r#"cannot impersonate resource "users""#), "{}", refused.stderr);
 
-    // The proxy's rights, as the documentation gives them.
-    server.admin().apply(&documented_rights()).await.unwrap();
+    // The proxy's rights, as the manifests give them, and the proxy's own objects beside them.
+    for file in ["rbac.yaml", "rbac-reviews.yaml", "proxy.yaml"] {
+        server.admin().apply(&deployed(file)).await.unwrap();
+    }
     let refused = until("the proxy may impersonate", async || {
         let refused = kubectl.run(&raw).await.unwrap().stderr;
         if refused.contains("cannot impersonate") { Err(refused) } else { Ok(refused) }
@@ -123,15 +195,46 @@ async fn kubectl_lists_watches_and_applies_through_the_proxy() {
     for (args, complaint) in [
         (
             &["get", "configmaps", "--namespace=obol", "--as=admin"][..],
-            "Error from server (Forbidden): Impersonation",
+            "oidc:jane is not allowed to impersonate user 'admin'",
         ),
         (&["get", "configmaps", "--namespace=obol", "--token=garbage"], "Unauthorized"),
     ] {
         let said = kubectl.run(args).await.unwrap();
         assert!(!said.is_ok && said.stderr.contains(complaint), "{}", said.stderr);
     }
+    // Whom she may be, she is; and the account of the cluster's own passes as it is.
+    server.admin().apply(&impersonators_rights().to_string()).await.unwrap();
+    until("jane may be a developer by another name", async || {
+        let args = ["get", "configmaps", "--namespace=obol", "--as=bob", "--as-group=oidc:developers"];
+        let said = kubectl.run(&args).await.unwrap();
+        if said.is_ok { Ok(()) } else { Err(said.stderr) }
+    })
+    .await
+    .unwrap();
+    let own_kubectl = running.kubectl(&own);
+    let review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": {"verb": "impersonate", "resource": "users"}}});
+    let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+    let said =
+        own_kubectl.run_with(&["create", "--raw", path, "-f", "-"], &review.to_string()).await.unwrap();
+    assert!(said.result().unwrap().contains(r#""allowed":true"#), "it is the proxy's own account that asked");
     let log = running.log();
+    assert!(log.contains("system:serviceaccount:obol:obol-proxy"), "{log}");
     assert!(log.contains("oidc:jane") && !log.contains(&token) && !log.contains(own.as_str()), "{log}");
+}
+
+fn impersonators_rights() -> Value {
+    let rbac = "rbac.authorization.k8s.io";
+    json!({"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "impersonators"},
+         "rules": [{"apiGroups": [""], "resources": ["users"], "verbs": ["impersonate"], "resourceNames": ["bob"]},
+             {"apiGroups": [""], "resources": ["groups"], "verbs": ["impersonate"],
+              "resourceNames": ["oidc:developers"]}]},
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+         "metadata": {"name": "impersonators"},
+         "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": "impersonators"},
+         "subjects": [{"apiGroup": rbac, "kind": "User", "name": "oidc:jane"}]},
+    ]})
 }
 
 fn developers_rights() -> Value {
@@ -146,9 +249,8 @@ fn developers_rights() -> Value {
     ]})
 }
 
-/// The YAML of `docs/proxy.md`.
-fn documented_rights() -> String {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/proxy.md");
-    let text = std::fs::read_to_string(page).unwrap();
-    text.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap().to_owned()
+/// A file of `deploy/proxy`.
+fn deployed(file: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/proxy").join(file);
+    std::fs::read_to_string(path).unwrap()
 }

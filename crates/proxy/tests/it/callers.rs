@@ -153,3 +153,25 @@ async fn an_issuer_that_is_down_lets_nobody_in_and_recovers() {
     front.clock.advance(Duration::from_hours(25));
     assert_eq!((ask("/ready"), ask("/live")), (503, 200));
 }
+
+#[tokio::test]
+async fn attack_25_a_flood_of_bad_tokens_is_cut_off_and_who_is_known_passes() {
+    let front = Plan { failures_per_second: 1, ..Plan::default() }.start().await;
+    front.reached(&front.jane(), &[]).await;
+    let known = front.jane();
+    front.reached(&known, &[]).await;
+    for _ in 0..10 {
+        front.get("/api", "garbage", &[]).await.failure(401, "Unauthorized");
+    }
+    let answer = front.get("/api", "garbage", &[]).await;
+    answer.failure(429, "TooManyRequests");
+    assert_eq!(
+        (answer.headers["retry-after"].as_bytes(), front.events.last_code()),
+        (&b"1"[..], "too_many_failures")
+    );
+    front.reached(&known, &[]).await;
+    // Without a token nothing is looked at, and nothing counts.
+    front.get("/api", "", &[]).await.failure(401, "Unauthorized");
+    front.clock.advance(Duration::from_secs(1));
+    front.reached(&front.token(json!({"sub": "bob"})), &[]).await;
+}

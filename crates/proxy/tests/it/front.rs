@@ -49,6 +49,7 @@ pub(crate) struct Plan {
     pub(crate) clock: FakeClock,
     pub(crate) dial: Option<Dial>,
     pub(crate) trusted_proxies: TrustedProxies,
+    pub(crate) failures_per_second: u32,
     pub(crate) most_tunnels: usize,
 }
 
@@ -112,6 +113,7 @@ impl Default for Plan {
             clock: FakeClock::default(),
             dial: None,
             trusted_proxies: TrustedProxies::default(),
+            failures_per_second: 0,
             most_tunnels: MOST_TUNNELS,
         }
     }
@@ -171,6 +173,7 @@ impl Plan {
             mode: self.mode,
             trusted_proxies: self.trusted_proxies,
             stream_grace: Some(Duration::from_secs(30)),
+            failures_per_second: self.failures_per_second,
             most_tunnels: self.most_tunnels,
         };
         let world = World {

@@ -153,3 +153,19 @@ async fn what_the_proxys_account_may_send_is_asked_of_the_api_server() {
     );
     keeping.stop();
 }
+
+#[tokio::test]
+async fn attack_14_without_reviews_only_reviewed_callers_are_out() {
+    let front = Plan { passthrough: true, on_behalf: true, ..Plan::default() }.start().await;
+    front.stub.refuse_reviews(true);
+    front.get("/api", "sa-token", &[]).await.failure(401, "Unauthorized");
+    assert_eq!(front.events.last_code(), "review");
+    let asked = [("impersonate-user", "bob")];
+    front.get("/api", &front.jane(), &asked).await.failure(503, "ServiceUnavailable");
+    assert_eq!(front.events.last_code(), "unreviewed");
+    front.reached(&front.jane(), &[]).await;
+    front.stub.refuse_reviews(false);
+    front.stub.allow(&["\"bob\""]);
+    front.reached("sa-token", &[]).await;
+    front.reached(&front.jane(), &asked).await;
+}

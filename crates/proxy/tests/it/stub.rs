@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
@@ -42,6 +42,7 @@ struct Shared {
     paths: Mutex<Vec<String>>,
     reviews: Mutex<Vec<Value>>,
     allowed: Mutex<Vec<&'static str>>,
+    refuses_reviews: AtomicBool,
     watch: Mutex<Option<mpsc::UnboundedReceiver<&'static str>>>,
     held: Mutex<Option<mpsc::UnboundedSender<()>>>,
     connections: AtomicUsize,
@@ -72,6 +73,11 @@ impl Stub {
     /// What was asked in reviews.
     pub(crate) fn reviews(&self) -> Vec<Value> {
         self.shared.reviews.lock().unwrap().clone()
+    }
+
+    /// Answers reviews with 500, or answers them again.
+    pub(crate) fn refuse_reviews(&self, refuse: bool) {
+        self.shared.refuses_reviews.store(refuse, Ordering::SeqCst);
     }
 
     /// What may be done: reviews whose attributes contain one of these.
@@ -184,6 +190,9 @@ async fn answer(shared: &Shared, mut request: Request<Incoming>, number: usize, 
 
 /// Answers reviews: the token `sa-token` is a service account's; whatever names `allowed` may be done.
 async fn review(shared: &Shared, request: Request<Incoming>) -> Answer {
+    if shared.refuses_reviews.load(Ordering::SeqCst) {
+        return whole(StatusCode::INTERNAL_SERVER_ERROR, "out of order".into());
+    }
     let body = request.into_body().collect().await.unwrap().to_bytes();
     let asked: Value = serde_json::from_slice(&body).unwrap();
     shared.reviews.lock().unwrap().push(asked["spec"].clone());

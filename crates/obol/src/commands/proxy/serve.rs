@@ -140,6 +140,7 @@ fn settings(args: &Args, means: &Means, reviews: &Reviews) -> anyhow::Result<Set
         on_behalf,
         trusted_proxies: args.trusted_proxies.clone(),
         stream_grace: args.stream_grace,
+        failures_per_second: args.failures_per_second,
         most_tunnels: MOST_TUNNELS,
     })
 }
