@@ -11,7 +11,7 @@ pub static PROVIDER: LazyLock<Stage> = LazyLock::new(|| run(Stage::with_every_gr
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
 
-/// Waits for an answer.
+/// Waits for an answer. Targets take the decisions out, or they would fill the memory.
 pub fn run<T>(future: impl Future<Output = T>) -> T {
     RUNTIME.block_on(future)
 }

@@ -10,6 +10,7 @@ use testkit::stage::{app, peer};
 
 fuzz_target!(|raw: &str| {
     let stage = &*PROVIDER;
+    stage.decisions();
     // So that nobody is held up for having been wrong before.
     stage.clock.advance(std::time::Duration::from_secs(60));
     let kind = "urn:ietf:params:oauth:grant-type:device_code";
