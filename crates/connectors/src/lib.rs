@@ -5,7 +5,9 @@
 
 mod authproxy;
 mod context;
+mod gitea;
 mod github;
+mod gitlab;
 mod jwt;
 mod key_source;
 mod kubernetes;
@@ -13,6 +15,7 @@ mod ldap;
 mod local;
 mod mock_callback;
 mod mock_password;
+mod oauth;
 mod oauth2;
 mod oidc;
 mod root_ca;
@@ -42,12 +45,15 @@ pub struct Kind {
 /// Every kind that `connectors[]` may name. The password database is no kind: it comes with `enablePasswordDB`.
 pub const KINDS: &[Kind] = &[
     authproxy::KIND,
+    gitea::KIND,
     github::KIND,
+    gitlab::KIND,
     jwt::KIND,
     kubernetes::KIND,
     ldap::KIND,
     mock_callback::KIND,
     mock_password::KIND,
+    oauth::KIND,
     oidc::KIND,
 ];
 
@@ -217,10 +223,7 @@ const GRANT_TYPES: [&str; 6] = [
 /// Dex's other kinds.
 const NOT_YET: &[&str] = &[
     "keystone",
-    "gitea",
-    "gitlab",
     "google",
-    "oauth",
     "saml",
     "samlExperimental",
     "linkedin",

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use ambient::{Clock, Random, RandomExt as _, Secret, Time};
 use aws_lc_rs::digest;
-use config::Fields;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use config::{Fields, HttpUrl};
 use http::StatusCode;
 use http::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LINK, RETRY_AFTER};
 use outbound::{Answer, Client, Request, Trust};
@@ -29,9 +31,19 @@ pub(crate) struct CodeFlow {
     client_secret: Secret<String>,
     authorize: Url,
     token: Url,
+    secret_in: SecretIn,
     client: Client,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+}
+
+/// How a client shows its secret (RFC 6749 section 2.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SecretIn {
+    /// In the body.
+    Body,
+    /// In a header, or in the body if the upstream does not know us by the header.
+    HeaderOrBody,
 }
 
 /// `clientID`, `clientSecret` and `redirectURI`.
@@ -107,7 +119,13 @@ impl CodeFlow {
     ) -> Self {
         let Registration { client_id, client_secret } = registration;
         let (clock, random) = (Arc::clone(&given.context.clock), Arc::clone(&given.context.random));
-        Self { client_id, client_secret, authorize, token, client, clock, random }
+        Self { client_id, client_secret, authorize, token, secret_in: SecretIn::Body, client, clock, random }
+    }
+
+    /// With another way to show the secret.
+    pub(crate) const fn secret_in(mut self, secret_in: SecretIn) -> Self {
+        self.secret_in = secret_in;
+        self
     }
 
     /// Where the browser goes.
@@ -187,9 +205,15 @@ impl CodeFlow {
         ask: &[(&str, &str)],
         before: Option<&Secret<String>>,
     ) -> Result<Tokens, UpstreamError> {
-        let request = Request::form(&self.token, self.form(ask)).cap(CAP);
-        let answer =
-            self.client.send(request).await.map_err(|why| UpstreamError::Unavailable(why.to_string()))?;
+        let answer = match self.secret_in {
+            SecretIn::Body => self.post(ask, true).await?,
+            SecretIn::HeaderOrBody => {
+                let answer = self.post(ask, false).await?;
+                let refused = matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::BAD_REQUEST);
+                let unknown = refused && matches!(error_code(&answer).as_str(), "invalid_client" | "");
+                if unknown { self.post(ask, true).await? } else { answer }
+            }
+        };
         let code = error_code(&answer);
         // Some say with 200 that they refuse.
         if !answer.status.is_success() || !code.is_empty() {
@@ -201,12 +225,21 @@ impl CodeFlow {
         Tokens::read(&answer.body, before, self.clock.now())
     }
 
-    /// With our credentials in it (RFC 6749 section 2.3.1).
-    fn form(&self, ask: &[(&str, &str)]) -> String {
+    async fn post(&self, ask: &[(&str, &str)], in_body: bool) -> Result<Answer, UpstreamError> {
+        let mut request = Request::form(&self.token, self.form(ask, in_body)).cap(CAP);
+        if !in_body {
+            request = request.header(AUTHORIZATION, basic(&self.client_id, self.client_secret.expose())?);
+        }
+        self.client.send(request).await.map_err(|why| UpstreamError::Unavailable(why.to_string()))
+    }
+
+    fn form(&self, ask: &[(&str, &str)], with_client: bool) -> String {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.extend_pairs(ask);
-        form.append_pair("client_id", &self.client_id);
-        form.append_pair("client_secret", self.client_secret.expose());
+        if with_client {
+            form.append_pair("client_id", &self.client_id);
+            form.append_pair("client_secret", self.client_secret.expose());
+        }
         form.finish()
     }
 }
@@ -273,7 +306,7 @@ pub(crate) struct Api<'a> {
 impl Api<'_> {
     /// A document.
     pub(crate) async fn get<T: DeserializeOwned>(&self, url: &Url) -> Result<T, UpstreamError> {
-        parsed(&self.answer(url).await?, url)
+        parsed(&self.document(url).await?, url)
     }
 
     /// All pages of a list, as `Link` headers name the next one (RFC 8288). A list without end is none: what is on the pages
@@ -286,7 +319,7 @@ impl Api<'_> {
             if url.origin() != first.origin() {
                 return Err(UpstreamError::Invalid("the next page is on another server".into()));
             }
-            let answer = self.answer(&url).await?;
+            let answer = self.document(&url).await?;
             all.extend(parsed::<Vec<T>>(&answer, &url)?);
             next = next_page(&answer.headers, &url);
         }
@@ -298,7 +331,8 @@ impl Api<'_> {
         self.send(Request::get(url).redirect_is_an_answer()).await
     }
 
-    async fn answer(&self, url: &Url) -> Result<Answer, UpstreamError> {
+    /// A document, unread.
+    pub(crate) async fn document(&self, url: &Url) -> Result<Answer, UpstreamError> {
         let answer = self.send(Request::get(url)).await?;
         if answer.status == StatusCode::OK { Ok(answer) } else { Err(of_status(&answer, url.path())) }
     }
@@ -314,7 +348,8 @@ impl Api<'_> {
     }
 }
 
-fn parsed<T: DeserializeOwned>(answer: &Answer, url: &Url) -> Result<T, UpstreamError> {
+/// A document of an API.
+pub(crate) fn parsed<T: DeserializeOwned>(answer: &Answer, url: &Url) -> Result<T, UpstreamError> {
     serde_json::from_slice(&answer.body)
         .map_err(|_| UpstreamError::Invalid(format!("{} is not what it should be", url.path())))
 }
@@ -372,6 +407,33 @@ fn next_page(headers: &HeaderMap, of: &Url) -> Option<Url> {
         };
         parameters.split(';').any(is_next).then(|| of.join(target).ok()).flatten()
     })
+}
+
+fn basic(id: &str, secret: &str) -> Result<HeaderValue, UpstreamError> {
+    let encoded = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let pair = STANDARD.encode(format!("{}:{}", encoded(id), encoded(secret)));
+    let mut value = HeaderValue::try_from(format!("Basic {pair}"))
+        .map_err(|_| UpstreamError::Invalid("the client's credentials do not fit into a header".into()))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// The root of a server that people run themselves; what it gives ends in a slash.
+pub(crate) fn base(fields: &mut Fields<'_>, key: &str, default: &str) -> Option<Url> {
+    let is_written = fields.has_text(key);
+    let mut url = match fields.optional::<HttpUrl>(key) {
+        Some(written) => written.url().clone(),
+        None if is_written => return None,
+        None => Url::parse(default).ok()?,
+    };
+    if url.scheme() == "http" {
+        fields
+            .warning(format!("has a {key} by http: anybody on the way can sign in as anybody"), "use https");
+    }
+    if !url.path().ends_with('/') {
+        url.set_path(&format!("{}/", url.path()));
+    }
+    Some(url)
 }
 
 /// A client for one upstream; a trust that cannot be used is a fault.

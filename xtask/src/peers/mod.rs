@@ -140,7 +140,7 @@ fn fingerprint(text: &str) -> String {
 }
 
 /// Programs that Debian ships, and their packages.
-const PACKAGES: [(&str, &str); 9] = [
+const PACKAGES: [(&str, &str); 11] = [
     ("chromium", "chromium"),
     ("curl", "curl"),
     ("etcd", "etcd-server"),
@@ -149,16 +149,20 @@ const PACKAGES: [(&str, &str); 9] = [
     ("node", "nodejs"),
     ("npm", "npm"),
     ("python3", "python3"),
+    ("samba", "samba-ad-dc"),
+    ("samba-tool", "samba-ad-provision"),
     ("slapd", "slapd"),
 ];
 
 /// Of these, what tests start themselves.
-const PROGRAMS: [(&str, &str); 7] = [
+const PROGRAMS: [(&str, &str); 9] = [
     ("OBOL_PEER_CHROMIUM", "chromium"),
     ("OBOL_PEER_CURL", "curl"),
     ("OBOL_PEER_ETCD", "etcd"),
     ("OBOL_PEER_JQ", "jq"),
     ("OBOL_PEER_LDAPMODIFY", "ldapmodify"),
     ("OBOL_PEER_NODE", "node"),
+    ("OBOL_PEER_SAMBA", "samba"),
+    ("OBOL_PEER_SAMBA_TOOL", "samba-tool"),
     ("OBOL_PEER_SLAPD", "slapd"),
 ];
