@@ -13,6 +13,7 @@ mod key_source;
 mod kubernetes;
 mod ldap;
 mod local;
+mod microsoft;
 mod mock_callback;
 mod mock_password;
 mod oauth;
@@ -51,6 +52,7 @@ pub const KINDS: &[Kind] = &[
     jwt::KIND,
     kubernetes::KIND,
     ldap::KIND,
+    microsoft::KIND,
     mock_callback::KIND,
     mock_password::KIND,
     oauth::KIND,
@@ -227,7 +229,6 @@ const NOT_YET: &[&str] = &[
     "saml",
     "samlExperimental",
     "linkedin",
-    "microsoft",
     "bitbucket-cloud",
     "openshift",
     "atlassian-crowd",

@@ -5,6 +5,7 @@
 //! (RFC 7636); an upstream that knows none of it ignores it (RFC 6749 section 3.1). A token goes to the API that is
 //! configured and nowhere else, also when an answer names a next page.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ use crate::Given;
 /// A client that is registered with an upstream.
 pub(crate) struct CodeFlow {
     client_id: String,
-    client_secret: Secret<String>,
+    proof: Proof,
     authorize: Url,
     token: Url,
     secret_in: SecretIn,
@@ -49,7 +50,14 @@ pub(crate) enum SecretIn {
 /// `clientID`, `clientSecret` and `redirectURI`.
 pub(crate) struct Registration {
     client_id: String,
-    client_secret: Secret<String>,
+    proof: Proof,
+}
+
+/// What shows that it is us.
+enum Proof {
+    Secret(Secret<String>),
+    /// A JWT in a file that somebody else renews (RFC 7523 section 2.2), so it is read each time.
+    AssertionFile(PathBuf),
 }
 
 /// What a token endpoint granted, and what is kept of it, in the form in which Dex keeps it.
@@ -79,15 +87,27 @@ struct Attempt {
 
 impl Registration {
     pub(crate) fn read(fields: &mut Fields<'_>, given: &Given<'_>) -> Option<Self> {
+        let secret: Option<Secret<String>> = fields.required("clientSecret");
+        Self::with(fields, given, Proof::Secret(secret.unwrap_or_default()))
+    }
+
+    /// With `clientAssertion` in the place of a secret, if it is there.
+    pub(crate) fn read_with_assertion(fields: &mut Fields<'_>, given: &Given<'_>) -> Option<Self> {
+        let secret: Secret<String> = fields.or_default("clientSecret");
+        let file: String = fields.or_default("clientAssertion");
+        let proof = if file.is_empty() { Proof::Secret(secret) } else { Proof::AssertionFile(file.into()) };
+        Self::with(fields, given, proof)
+    }
+
+    fn with(fields: &mut Fields<'_>, given: &Given<'_>, proof: Proof) -> Option<Self> {
         let client_id: Option<String> = fields.required("clientID");
-        let client_secret: Option<Secret<String>> = fields.required("clientSecret");
         check_redirect(fields, given);
-        let (client_id, client_secret) = (client_id?, client_secret?);
-        if client_id.is_empty() || client_secret.expose().is_empty() {
+        let client_id = client_id?;
+        if client_id.is_empty() || matches!(&proof, Proof::Secret(secret) if secret.expose().is_empty()) {
             fields.error("has an empty clientID or clientSecret", "write what the upstream gave you");
             return None;
         }
-        Some(Self { client_id, client_secret })
+        Some(Self { client_id, proof })
     }
 }
 
@@ -117,9 +137,9 @@ impl CodeFlow {
         client: Client,
         given: &Given<'_>,
     ) -> Self {
-        let Registration { client_id, client_secret } = registration;
+        let Registration { client_id, proof } = registration;
         let (clock, random) = (Arc::clone(&given.context.clock), Arc::clone(&given.context.random));
-        Self { client_id, client_secret, authorize, token, secret_in: SecretIn::Body, client, clock, random }
+        Self { client_id, proof, authorize, token, secret_in: SecretIn::Body, client, clock, random }
     }
 
     /// With another way to show the secret.
@@ -226,19 +246,32 @@ impl CodeFlow {
     }
 
     async fn post(&self, ask: &[(&str, &str)], in_body: bool) -> Result<Answer, UpstreamError> {
-        let mut request = Request::form(&self.token, self.form(ask, in_body)).cap(CAP);
-        if !in_body {
-            request = request.header(AUTHORIZATION, basic(&self.client_id, self.client_secret.expose())?);
-        }
-        self.client.send(request).await.map_err(|why| UpstreamError::Unavailable(why.to_string()))
+        let request = match &self.proof {
+            Proof::Secret(secret) if !in_body => Request::form(&self.token, self.form(ask, &[]))
+                .header(AUTHORIZATION, basic(&self.client_id, secret.expose())?),
+            Proof::Secret(secret) => {
+                Request::form(&self.token, self.form(ask, &[("client_secret", secret.expose().as_str())]))
+            }
+            Proof::AssertionFile(path) => {
+                let read = std::fs::read_to_string(path).map(Secret::new);
+                let assertion = read.map_err(|why| {
+                    UpstreamError::Unavailable(format!("clientAssertion cannot be read ({why})"))
+                })?;
+                let shown =
+                    [("client_assertion_type", JWT_BEARER), ("client_assertion", assertion.expose().trim())];
+                Request::form(&self.token, self.form(ask, &shown))
+            }
+        };
+        let sent = self.client.send(request.cap(CAP)).await;
+        sent.map_err(|why| UpstreamError::Unavailable(why.to_string()))
     }
 
-    fn form(&self, ask: &[(&str, &str)], with_client: bool) -> String {
+    /// With our name where there is a proof of it.
+    fn form(&self, ask: &[(&str, &str)], proof: &[(&str, &str)]) -> String {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.extend_pairs(ask);
-        if with_client {
-            form.append_pair("client_id", &self.client_id);
-            form.append_pair("client_secret", self.client_secret.expose());
+        if !proof.is_empty() {
+            form.append_pair("client_id", &self.client_id).extend_pairs(proof);
         }
         form.finish()
     }
@@ -324,6 +357,20 @@ impl Api<'_> {
             next = next_page(&answer.headers, &url);
         }
         Err(UpstreamError::Invalid(format!("{} has more than {MOST_PAGES} pages", first.path())))
+    }
+
+    /// A document that is asked for with another.
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        url: &Url,
+        document: &serde_json::Value,
+    ) -> Result<T, UpstreamError> {
+        let answer = self.send(Request::json(url, document.to_string())).await?;
+        if answer.status == StatusCode::OK {
+            parsed(&answer, url)
+        } else {
+            Err(of_status(&answer, url.path()))
+        }
     }
 
     /// What is answered, whatever it says; a redirect is an answer and not followed.
@@ -444,6 +491,8 @@ pub(crate) fn client(fields: &Fields<'_>, given: &Given<'_>, trust: Trust) -> Op
 
 /// No time, as Go writes it.
 const GO_ZERO: &str = "0001-01-01T00:00:00Z";
+
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 const CAP: usize = 1 << 20;
 

@@ -39,6 +39,15 @@ struct State {
 
 impl Site {
     pub(crate) async fn start(token_path: &'static str) -> Self {
+        Self::serve(token_path, true).await
+    }
+
+    /// For kinds that know no authority but the machine's.
+    pub(crate) async fn plain(token_path: &'static str) -> Self {
+        Self::serve(token_path, false).await
+    }
+
+    async fn serve(token_path: &'static str, tls: bool) -> Self {
         let ca = TestCa::new();
         let state = Arc::new(Mutex::new(State {
             documents: HashMap::new(),
@@ -52,7 +61,7 @@ impl Site {
             let answer = shared.lock().unwrap().answer(&request);
             async { answer }
         };
-        let server = Server::tls(&ca, handler).await;
+        let server = if tls { Server::tls(&ca, handler).await } else { Server::plain(handler).await };
         Self { server, ca, clock: FakeClock::default(), state, opened: None }
     }
 
@@ -134,7 +143,8 @@ impl State {
             *answer.status_mut() = http::StatusCode::BAD_REQUEST;
             answer
         };
-        if (said("client_id"), said("client_secret")) != ("obol", "s&cret") {
+        let asserted = form.contains_key("client_assertion");
+        if said("client_id") != "obol" || said("client_secret") != "s&cret" && !asserted {
             return refused("invalid_client");
         }
         let good = match said("grant_type") {

@@ -15,6 +15,7 @@ mod jwt;
 mod kubernetes;
 mod ldap;
 mod local;
+mod microsoft;
 mod mock_callback;
 mod mock_password;
 mod oauth;
