@@ -5,14 +5,18 @@
 
 mod authproxy;
 mod context;
+mod gitea;
 mod github;
+mod gitlab;
 mod jwt;
 mod key_source;
 mod kubernetes;
 mod ldap;
 mod local;
+mod microsoft;
 mod mock_callback;
 mod mock_password;
+mod oauth;
 mod oauth2;
 mod oidc;
 mod root_ca;
@@ -42,12 +46,16 @@ pub struct Kind {
 /// Every kind that `connectors[]` may name. The password database is no kind: it comes with `enablePasswordDB`.
 pub const KINDS: &[Kind] = &[
     authproxy::KIND,
+    gitea::KIND,
     github::KIND,
+    gitlab::KIND,
     jwt::KIND,
     kubernetes::KIND,
     ldap::KIND,
+    microsoft::KIND,
     mock_callback::KIND,
     mock_password::KIND,
+    oauth::KIND,
     oidc::KIND,
 ];
 
@@ -217,14 +225,10 @@ const GRANT_TYPES: [&str; 6] = [
 /// Dex's other kinds.
 const NOT_YET: &[&str] = &[
     "keystone",
-    "gitea",
-    "gitlab",
     "google",
-    "oauth",
     "saml",
     "samlExperimental",
     "linkedin",
-    "microsoft",
     "bitbucket-cloud",
     "openshift",
     "atlassian-crowd",

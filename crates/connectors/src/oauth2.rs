@@ -5,12 +5,15 @@
 //! (RFC 7636); an upstream that knows none of it ignores it (RFC 6749 section 3.1). A token goes to the API that is
 //! configured and nowhere else, also when an answer names a next page.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ambient::{Clock, Random, RandomExt as _, Secret, Time};
 use aws_lc_rs::digest;
-use config::Fields;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use config::{Fields, HttpUrl};
 use http::StatusCode;
 use http::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LINK, RETRY_AFTER};
 use outbound::{Answer, Client, Request, Trust};
@@ -26,18 +29,35 @@ use crate::Given;
 /// A client that is registered with an upstream.
 pub(crate) struct CodeFlow {
     client_id: String,
-    client_secret: Secret<String>,
+    proof: Proof,
     authorize: Url,
     token: Url,
+    secret_in: SecretIn,
     client: Client,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
 }
 
+/// How a client shows its secret (RFC 6749 section 2.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SecretIn {
+    /// In the body.
+    Body,
+    /// In a header, or in the body if the upstream does not know us by the header.
+    HeaderOrBody,
+}
+
 /// `clientID`, `clientSecret` and `redirectURI`.
 pub(crate) struct Registration {
     client_id: String,
-    client_secret: Secret<String>,
+    proof: Proof,
+}
+
+/// What shows that it is us.
+enum Proof {
+    Secret(Secret<String>),
+    /// A JWT in a file that somebody else renews (RFC 7523 section 2.2), so it is read each time.
+    AssertionFile(PathBuf),
 }
 
 /// What a token endpoint granted, and what is kept of it, in the form in which Dex keeps it.
@@ -67,15 +87,27 @@ struct Attempt {
 
 impl Registration {
     pub(crate) fn read(fields: &mut Fields<'_>, given: &Given<'_>) -> Option<Self> {
+        let secret: Option<Secret<String>> = fields.required("clientSecret");
+        Self::with(fields, given, Proof::Secret(secret.unwrap_or_default()))
+    }
+
+    /// With `clientAssertion` in the place of a secret, if it is there.
+    pub(crate) fn read_with_assertion(fields: &mut Fields<'_>, given: &Given<'_>) -> Option<Self> {
+        let secret: Secret<String> = fields.or_default("clientSecret");
+        let file: String = fields.or_default("clientAssertion");
+        let proof = if file.is_empty() { Proof::Secret(secret) } else { Proof::AssertionFile(file.into()) };
+        Self::with(fields, given, proof)
+    }
+
+    fn with(fields: &mut Fields<'_>, given: &Given<'_>, proof: Proof) -> Option<Self> {
         let client_id: Option<String> = fields.required("clientID");
-        let client_secret: Option<Secret<String>> = fields.required("clientSecret");
         check_redirect(fields, given);
-        let (client_id, client_secret) = (client_id?, client_secret?);
-        if client_id.is_empty() || client_secret.expose().is_empty() {
+        let client_id = client_id?;
+        if client_id.is_empty() || matches!(&proof, Proof::Secret(secret) if secret.expose().is_empty()) {
             fields.error("has an empty clientID or clientSecret", "write what the upstream gave you");
             return None;
         }
-        Some(Self { client_id, client_secret })
+        Some(Self { client_id, proof })
     }
 }
 
@@ -105,9 +137,15 @@ impl CodeFlow {
         client: Client,
         given: &Given<'_>,
     ) -> Self {
-        let Registration { client_id, client_secret } = registration;
+        let Registration { client_id, proof } = registration;
         let (clock, random) = (Arc::clone(&given.context.clock), Arc::clone(&given.context.random));
-        Self { client_id, client_secret, authorize, token, client, clock, random }
+        Self { client_id, proof, authorize, token, secret_in: SecretIn::Body, client, clock, random }
+    }
+
+    /// With another way to show the secret.
+    pub(crate) const fn secret_in(mut self, secret_in: SecretIn) -> Self {
+        self.secret_in = secret_in;
+        self
     }
 
     /// Where the browser goes.
@@ -187,9 +225,15 @@ impl CodeFlow {
         ask: &[(&str, &str)],
         before: Option<&Secret<String>>,
     ) -> Result<Tokens, UpstreamError> {
-        let request = Request::form(&self.token, self.form(ask)).cap(CAP);
-        let answer =
-            self.client.send(request).await.map_err(|why| UpstreamError::Unavailable(why.to_string()))?;
+        let answer = match self.secret_in {
+            SecretIn::Body => self.post(ask, true).await?,
+            SecretIn::HeaderOrBody => {
+                let answer = self.post(ask, false).await?;
+                let refused = matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::BAD_REQUEST);
+                let unknown = refused && matches!(error_code(&answer).as_str(), "invalid_client" | "");
+                if unknown { self.post(ask, true).await? } else { answer }
+            }
+        };
         let code = error_code(&answer);
         // Some say with 200 that they refuse.
         if !answer.status.is_success() || !code.is_empty() {
@@ -201,12 +245,34 @@ impl CodeFlow {
         Tokens::read(&answer.body, before, self.clock.now())
     }
 
-    /// With our credentials in it (RFC 6749 section 2.3.1).
-    fn form(&self, ask: &[(&str, &str)]) -> String {
+    async fn post(&self, ask: &[(&str, &str)], in_body: bool) -> Result<Answer, UpstreamError> {
+        let request = match &self.proof {
+            Proof::Secret(secret) if !in_body => Request::form(&self.token, self.form(ask, &[]))
+                .header(AUTHORIZATION, basic(&self.client_id, secret.expose())?),
+            Proof::Secret(secret) => {
+                Request::form(&self.token, self.form(ask, &[("client_secret", secret.expose().as_str())]))
+            }
+            Proof::AssertionFile(path) => {
+                let read = std::fs::read_to_string(path).map(Secret::new);
+                let assertion = read.map_err(|why| {
+                    UpstreamError::Unavailable(format!("clientAssertion cannot be read ({why})"))
+                })?;
+                let shown =
+                    [("client_assertion_type", JWT_BEARER), ("client_assertion", assertion.expose().trim())];
+                Request::form(&self.token, self.form(ask, &shown))
+            }
+        };
+        let sent = self.client.send(request.cap(CAP)).await;
+        sent.map_err(|why| UpstreamError::Unavailable(why.to_string()))
+    }
+
+    /// With our name where there is a proof of it.
+    fn form(&self, ask: &[(&str, &str)], proof: &[(&str, &str)]) -> String {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.extend_pairs(ask);
-        form.append_pair("client_id", &self.client_id);
-        form.append_pair("client_secret", self.client_secret.expose());
+        if !proof.is_empty() {
+            form.append_pair("client_id", &self.client_id).extend_pairs(proof);
+        }
         form.finish()
     }
 }
@@ -273,7 +339,7 @@ pub(crate) struct Api<'a> {
 impl Api<'_> {
     /// A document.
     pub(crate) async fn get<T: DeserializeOwned>(&self, url: &Url) -> Result<T, UpstreamError> {
-        parsed(&self.answer(url).await?, url)
+        parsed(&self.document(url).await?, url)
     }
 
     /// All pages of a list, as `Link` headers name the next one (RFC 8288). A list without end is none: what is on the pages
@@ -286,11 +352,25 @@ impl Api<'_> {
             if url.origin() != first.origin() {
                 return Err(UpstreamError::Invalid("the next page is on another server".into()));
             }
-            let answer = self.answer(&url).await?;
+            let answer = self.document(&url).await?;
             all.extend(parsed::<Vec<T>>(&answer, &url)?);
             next = next_page(&answer.headers, &url);
         }
         Err(UpstreamError::Invalid(format!("{} has more than {MOST_PAGES} pages", first.path())))
+    }
+
+    /// A document that is asked for with another.
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        url: &Url,
+        document: &serde_json::Value,
+    ) -> Result<T, UpstreamError> {
+        let answer = self.send(Request::json(url, document.to_string())).await?;
+        if answer.status == StatusCode::OK {
+            parsed(&answer, url)
+        } else {
+            Err(of_status(&answer, url.path()))
+        }
     }
 
     /// What is answered, whatever it says; a redirect is an answer and not followed.
@@ -298,7 +378,8 @@ impl Api<'_> {
         self.send(Request::get(url).redirect_is_an_answer()).await
     }
 
-    async fn answer(&self, url: &Url) -> Result<Answer, UpstreamError> {
+    /// A document, unread.
+    pub(crate) async fn document(&self, url: &Url) -> Result<Answer, UpstreamError> {
         let answer = self.send(Request::get(url)).await?;
         if answer.status == StatusCode::OK { Ok(answer) } else { Err(of_status(&answer, url.path())) }
     }
@@ -314,7 +395,8 @@ impl Api<'_> {
     }
 }
 
-fn parsed<T: DeserializeOwned>(answer: &Answer, url: &Url) -> Result<T, UpstreamError> {
+/// A document of an API.
+pub(crate) fn parsed<T: DeserializeOwned>(answer: &Answer, url: &Url) -> Result<T, UpstreamError> {
     serde_json::from_slice(&answer.body)
         .map_err(|_| UpstreamError::Invalid(format!("{} is not what it should be", url.path())))
 }
@@ -374,6 +456,33 @@ fn next_page(headers: &HeaderMap, of: &Url) -> Option<Url> {
     })
 }
 
+fn basic(id: &str, secret: &str) -> Result<HeaderValue, UpstreamError> {
+    let encoded = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let pair = STANDARD.encode(format!("{}:{}", encoded(id), encoded(secret)));
+    let mut value = HeaderValue::try_from(format!("Basic {pair}"))
+        .map_err(|_| UpstreamError::Invalid("the client's credentials do not fit into a header".into()))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// The root of a server that people run themselves; what it gives ends in a slash.
+pub(crate) fn base(fields: &mut Fields<'_>, key: &str, default: &str) -> Option<Url> {
+    let is_written = fields.has_text(key);
+    let mut url = match fields.optional::<HttpUrl>(key) {
+        Some(written) => written.url().clone(),
+        None if is_written => return None,
+        None => Url::parse(default).ok()?,
+    };
+    if url.scheme() == "http" {
+        fields
+            .warning(format!("has a {key} by http: anybody on the way can sign in as anybody"), "use https");
+    }
+    if !url.path().ends_with('/') {
+        url.set_path(&format!("{}/", url.path()));
+    }
+    Some(url)
+}
+
 /// A client for one upstream; a trust that cannot be used is a fault.
 pub(crate) fn client(fields: &Fields<'_>, given: &Given<'_>, trust: Trust) -> Option<Client> {
     let client = given.context.client(trust, None);
@@ -382,6 +491,8 @@ pub(crate) fn client(fields: &Fields<'_>, given: &Given<'_>, trust: Trust) -> Op
 
 /// No time, as Go writes it.
 const GO_ZERO: &str = "0001-01-01T00:00:00Z";
+
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 const CAP: usize = 1 << 20;
 

@@ -145,7 +145,7 @@ fn fingerprint(text: &str) -> String {
 }
 
 /// Programs that Debian ships, and their packages.
-const PACKAGES: [(&str, &str); 10] = [
+const PACKAGES: [(&str, &str); 12] = [
     ("apache2", "libapache2-mod-auth-openidc"),
     ("chromium", "chromium"),
     ("curl", "curl"),
@@ -155,11 +155,13 @@ const PACKAGES: [(&str, &str); 10] = [
     ("node", "nodejs"),
     ("npm", "npm"),
     ("python3", "python3"),
+    ("samba", "samba-ad-dc"),
+    ("samba-tool", "samba-ad-provision"),
     ("slapd", "slapd"),
 ];
 
 /// Of these, what tests start themselves.
-const PROGRAMS: [(&str, &str); 9] = [
+const PROGRAMS: [(&str, &str); 11] = [
     ("OBOL_PEER_APACHE", "apache2"),
     ("OBOL_PEER_CHROMIUM", "chromium"),
     ("OBOL_PEER_CURL", "curl"),
@@ -168,5 +170,7 @@ const PROGRAMS: [(&str, &str); 9] = [
     ("OBOL_PEER_LDAPMODIFY", "ldapmodify"),
     ("OBOL_PEER_NODE", "node"),
     ("OBOL_PEER_PYTHON", "python3"),
+    ("OBOL_PEER_SAMBA", "samba"),
+    ("OBOL_PEER_SAMBA_TOOL", "samba-tool"),
     ("OBOL_PEER_SLAPD", "slapd"),
 ];

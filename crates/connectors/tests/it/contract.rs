@@ -11,18 +11,24 @@ use testkit::FakeClock;
 use testkit::conformance::connector::entrance::{Entrance, Open, Way, run_all};
 use url::Url;
 
-use crate::{OUR_ISSUER, context, github, ldap, oidc, open, read};
+use crate::{OUR_ISSUER, context, gitea, github, gitlab, ldap, microsoft, oauth, oidc, open, read};
 
 /// What `connectors[].type` calls it (or `local`), and the way in.
 const TABLE: &[(&str, Open)] = &[
     ("authproxy", || Box::pin(async { authproxy() })),
+    ("gitea", || {
+        Box::pin(async { gitea::site(json!({"loadAllGroups": true})).await.entrance(gitea::ana()) })
+    }),
     ("github", github),
+    ("gitlab", || Box::pin(async { gitlab::site(json!({})).await.entrance(gitlab::ana()) })),
     ("jwt", || Box::pin(async { workload("jwt", &json!({"issuer": "https://a.example"})) })),
     ("kubernetes", || Box::pin(async { workload("kubernetes", &json!({"issuer": "https://a.example"})) })),
     ("ldap", directory),
     ("local", || Box::pin(async { local() })),
+    ("microsoft", || Box::pin(async { microsoft::site(json!({})).await.entrance(microsoft::ana()) })),
     ("mockCallback", || Box::pin(async { mock_callback() })),
     ("mockPassword", || Box::pin(async { mock_password() })),
+    ("oauth", || Box::pin(async { oauth::site(json!({})).await.entrance(oauth::ana()) })),
     ("oidc", open_id_provider),
 ];
 

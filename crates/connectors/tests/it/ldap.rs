@@ -1,5 +1,6 @@
 //! Directories: a stub that answers in LDAP's own bytes and can misbehave, and real ones.
 
+mod active_directory;
 mod slapd;
 mod stub;
 

@@ -6,15 +6,20 @@
     reason = "this is a test from end to end, where a panic is the report"
 )]
 
+mod api;
 mod authproxy;
 mod contract;
+mod gitea;
 mod github;
+mod gitlab;
 mod jwt;
 mod kubernetes;
 mod ldap;
 mod local;
+mod microsoft;
 mod mock_callback;
 mod mock_password;
+mod oauth;
 mod oidc;
 mod table;
 

@@ -14,7 +14,7 @@ fn a_configuration_without_any_connector_is_a_fault() {
     let told = faults("staticClients: []\n");
     assert!(
         told.contains(
-            "connectors: is missing; name at least one upstream of authproxy, github, jwt, kubernetes, ldap, mockCallback, mockPassword, oidc, or"
+            "connectors: is missing; name at least one upstream of authproxy, gitea, github, gitlab, jwt, kubernetes, ldap, microsoft, mockCallback, mockPassword, oauth, oidc, or"
         ),
         "{told}"
     );

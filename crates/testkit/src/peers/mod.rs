@@ -8,6 +8,7 @@ mod etcd;
 mod kubectl;
 mod node;
 mod process;
+mod samba;
 mod slapd;
 
 use std::io;
@@ -18,6 +19,7 @@ pub use etcd::Etcd;
 pub use kubectl::{Kubectl, Said};
 pub use node::node;
 pub use process::{Process, free_port, until};
+pub use samba::Samba;
 pub use slapd::Slapd;
 
 /// Where a peer stands: `place("KUBECTL")` is the value of `OBOL_PEER_KUBECTL`.
