@@ -12,7 +12,7 @@ use wire::claims::Claims;
 use wire::form::Form;
 use wire::json::Value;
 
-use crate::clients::{Client, Credentials, failed};
+use crate::clients::{Client, failed};
 use crate::error::{Error, Refusal};
 use crate::issue::POLICY;
 use crate::{Cx, Peer, Provider, own, revocation, userinfo};
@@ -76,9 +76,7 @@ async fn answer(
     authorization: Option<&str>,
     form: &Form<'_>,
 ) -> Result<Introspection, Error> {
-    let credentials = Credentials::read(authorization, form)?;
-    cx.decision.client = cx.settings().clients.find(credentials.id()).map(|known| Arc::clone(&known.id));
-    let asker = cx.settings().clients.authenticate(&credentials)?;
+    let asker = cx.authenticate(authorization, form)?;
     if asker.public || asker.secret.is_none() {
         return Err(failed("a public client proves nothing about itself").into());
     }

@@ -125,6 +125,9 @@ async fn dex_l5_wrong_client_secrets_are_limited() {
         );
     }
     assert_eq!(told.iter().filter(|held| !**held).count(), 60);
+    let body = Form::parse("token=x", &[]).unwrap();
+    let asked = stage.provider.introspect(&peer(), Some(&wrong), &body).await;
+    assert!(matches!(asked, Err(Error::Fault(Fault::TooMany { .. }))), "at whichever door");
     // Right ones are not counted, whoever asks as somebody else.
     let other = testkit::stage::basic("other", "canary-secret-of-other");
     for _ in 0..400 {
