@@ -7,11 +7,13 @@
 )]
 
 mod api;
+mod atlassian_crowd;
 mod authproxy;
 mod gitea;
 mod github;
 mod gitlab;
 mod jwt;
+mod keystone;
 mod kubernetes;
 mod ldap;
 mod local;
@@ -20,6 +22,7 @@ mod mock_callback;
 mod mock_password;
 mod oauth;
 mod oidc;
+mod rest;
 mod table;
 
 use std::sync::Arc;
