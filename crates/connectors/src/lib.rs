@@ -3,6 +3,7 @@
 //! Reading a configuration opens no connection: what a connector needs to know of its upstream it learns at first use,
 //! or in the background once [`provider::connector::Connector::warm`] is called.
 
+mod atlassian_crowd;
 mod authproxy;
 mod context;
 mod gitea;
@@ -10,6 +11,7 @@ mod github;
 mod gitlab;
 mod jwt;
 mod key_source;
+mod keystone;
 mod kubernetes;
 mod ldap;
 mod local;
@@ -45,11 +47,13 @@ pub struct Kind {
 
 /// Every kind that `connectors[]` may name. The password database is no kind: it comes with `enablePasswordDB`.
 pub const KINDS: &[Kind] = &[
+    atlassian_crowd::KIND,
     authproxy::KIND,
     gitea::KIND,
     github::KIND,
     gitlab::KIND,
     jwt::KIND,
+    keystone::KIND,
     kubernetes::KIND,
     ldap::KIND,
     microsoft::KIND,
@@ -223,16 +227,7 @@ const GRANT_TYPES: [&str; 6] = [
 ];
 
 /// Dex's other kinds.
-const NOT_YET: &[&str] = &[
-    "keystone",
-    "google",
-    "saml",
-    "samlExperimental",
-    "linkedin",
-    "bitbucket-cloud",
-    "openshift",
-    "atlassian-crowd",
-];
+const NOT_YET: &[&str] = &["google", "saml", "samlExperimental", "linkedin", "bitbucket-cloud", "openshift"];
 
 /// The provider's own tokens come under this id.
 const OWN: &str = "self";

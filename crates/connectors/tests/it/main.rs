@@ -7,12 +7,14 @@
 )]
 
 mod api;
+mod atlassian_crowd;
 mod authproxy;
 mod contract;
 mod gitea;
 mod github;
 mod gitlab;
 mod jwt;
+mod keystone;
 mod kubernetes;
 mod ldap;
 mod local;
@@ -21,6 +23,7 @@ mod mock_callback;
 mod mock_password;
 mod oauth;
 mod oidc;
+mod rest;
 mod table;
 
 use std::sync::Arc;
