@@ -231,14 +231,14 @@ impl Refresh for Crowd {
     fn refresh<'a>(
         &'a self,
         scopes: Hints,
-        _: &'a Identity,
+        known: &'a Identity,
         kept: &'a [u8],
     ) -> BoxFuture<'a, Result<SignedIn, UpstreamError>> {
         Box::pin(async move {
             let before: Kept = serde_json::from_slice(kept)
                 .map_err(|_| UpstreamError::Denied("nothing was kept to look the user up by".into()))?;
             let identity = self.identity(&before.username, scopes).await?;
-            Ok(SignedIn { identity, kept: Secret::new(kept.to_vec()) })
+            SignedIn { identity, kept: Secret::new(kept.to_vec()) }.about(known)
         })
     }
 }

@@ -8,7 +8,7 @@ use crate::api::{ALL, NOTHING, denied};
 use crate::rest::{Rest, login};
 use crate::{faults_of, open};
 
-async fn site(more: Value) -> (Rest, Opened) {
+pub(crate) async fn site(more: Value) -> (Rest, Opened) {
     let rest = Rest::start().await;
     let base = rest.server.url("/crowd").to_string();
     let mut config = json!({"baseURL": base, "clientID": "obol", "clientSecret": "s:cret"});
@@ -27,17 +27,22 @@ fn user() -> Value {
     json!({"key": "32:1", "name": "a&b", "email": "ana@example.com", "active": true})
 }
 
-#[tokio::test]
-async fn dex_k11_crowd_signs_somebody_in_and_asks_again() {
-    let (rest, opened) = site(json!({})).await;
-    let signed_in = login(&opened, ALL, "a&b", "right").await.unwrap().unwrap();
-    let want = Identity {
+/// Who signs in.
+pub(crate) fn ana() -> Identity {
+    Identity {
         user_id: "32:1".into(),
         username: "a&b".into(),
         email: "ana@example.com".into(),
         groups: vec!["dev".into(), "ops".into()],
         ..Identity::default()
-    };
+    }
+}
+
+#[tokio::test]
+async fn dex_k11_crowd_signs_somebody_in_and_asks_again() {
+    let (rest, opened) = site(json!({})).await;
+    let signed_in = login(&opened, ALL, "a&b", "right").await.unwrap().unwrap();
+    let want = ana();
     assert_eq!(signed_in.identity, want);
     assert_eq!(signed_in.kept.expose(), br#"{"username":"a&b"}"#, "as Dex stores it");
     assert_eq!(rest.server.seen()[0].headers["authorization"], "Basic b2JvbDpzOmNyZXQ=");

@@ -5,16 +5,21 @@ use std::collections::BTreeSet;
 use ambient::BoxFuture;
 use config::Environment;
 use http::{HeaderName, HeaderValue};
-use provider::connector::Identity;
+use provider::connector::{Identity, Opened};
 use serde_json::{Value, json};
 use testkit::FakeClock;
 use testkit::conformance::connector::entrance::{Entrance, Open, Way, run_all};
 use url::Url;
 
-use crate::{OUR_ISSUER, context, gitea, github, gitlab, ldap, microsoft, oauth, oidc, open, read};
+use crate::rest::Rest;
+use crate::{
+    OUR_ISSUER, atlassian_crowd, context, gitea, github, gitlab, keystone, ldap, microsoft, oauth, oidc,
+    open, read,
+};
 
 /// What `connectors[].type` calls it (or `local`), and the way in.
 const TABLE: &[(&str, Open)] = &[
+    ("atlassian-crowd", crowd),
     ("authproxy", || Box::pin(async { authproxy() })),
     ("gitea", || {
         Box::pin(async { gitea::site(json!({"loadAllGroups": true})).await.entrance(gitea::ana()) })
@@ -22,6 +27,7 @@ const TABLE: &[(&str, Open)] = &[
     ("github", github),
     ("gitlab", || Box::pin(async { gitlab::site(json!({})).await.entrance(gitlab::ana()) })),
     ("jwt", || Box::pin(async { workload("jwt", &json!({"issuer": "https://a.example"})) })),
+    ("keystone", keystone),
     ("kubernetes", || Box::pin(async { workload("kubernetes", &json!({"issuer": "https://a.example"})) })),
     ("ldap", directory),
     ("local", || Box::pin(async { local() })),
@@ -117,6 +123,37 @@ fn github() -> BoxFuture<'static, Entrance> {
         let refused = vec!["", "error=access_denied", "error=access_denied&code=c", "code=", "state=x"];
         Entrance { opened, clock, way: Way::Redirect { back: Box::new(back), refused }, person }
     })
+}
+
+fn crowd() -> BoxFuture<'static, Entrance> {
+    Box::pin(async {
+        let (rest, opened) = atlassian_crowd::site(json!({})).await;
+        rest.demand(
+            |said| said["username"] == "a&b" && said["password"] == "right",
+            (400, json!({"reason": "INVALID_USER_AUTHENTICATION"})),
+        );
+        by_password(rest, opened, "a&b", atlassian_crowd::ana())
+    })
+}
+
+fn keystone() -> BoxFuture<'static, Entrance> {
+    Box::pin(async {
+        let (rest, opened) = keystone::site(json!({})).await;
+        let is_good = |said: &Value| {
+            let user = &said["auth"]["identity"]["password"]["user"];
+            (user["name"] == "ana" && user["password"] == "right")
+                || (user["name"] == "admin" && user["password"] == "canary")
+        };
+        rest.demand(is_good, (401, json!({})));
+        by_password(rest, opened, "ana", keystone::ana())
+    })
+}
+
+/// The stub answers until the tests end.
+fn by_password(rest: Rest, opened: Opened, name: &'static str, person: Identity) -> Entrance {
+    Box::leak(Box::new(rest));
+    let way = Way::Password { name, password: "right" };
+    Entrance { opened, clock: FakeClock::default(), way, person }
 }
 
 fn directory() -> BoxFuture<'static, Entrance> {

@@ -8,7 +8,7 @@ use crate::api::{ALL, NOTHING, denied};
 use crate::rest::{Rest, login};
 use crate::{faults_of, open};
 
-async fn site(more: Value) -> (Rest, Opened) {
+pub(crate) async fn site(more: Value) -> (Rest, Opened) {
     let rest = Rest::start().await;
     let mut config = json!({
         "keystoneHost": rest.server.url("").as_str(), "keystoneUsername": "admin", "keystonePassword": "canary", "domain": "default",
@@ -25,17 +25,22 @@ async fn site(more: Value) -> (Rest, Opened) {
     (rest, opened)
 }
 
-#[tokio::test]
-async fn keystone_signs_somebody_in_and_asks_again() {
-    let (rest, opened) = site(json!({})).await;
-    let signed_in = login(&opened, ALL, "ana", "right").await.unwrap().unwrap();
-    let want = Identity {
+/// Who signs in.
+pub(crate) fn ana() -> Identity {
+    Identity {
         user_id: "u1".into(),
         username: "ana".into(),
         email: "ana@example.com".into(),
         groups: vec!["dev".into()],
         ..Identity::default()
-    };
+    }
+}
+
+#[tokio::test]
+async fn keystone_signs_somebody_in_and_asks_again() {
+    let (rest, opened) = site(json!({})).await;
+    let signed_in = login(&opened, ALL, "ana", "right").await.unwrap().unwrap();
+    let want = ana();
     assert_eq!(signed_in.identity, want);
     let asked: Value = serde_json::from_slice(&rest.server.seen()[0].body).unwrap();
     let user = json!({"name": "ana", "domain": {"id": "default"}, "password": "right"});
