@@ -79,8 +79,8 @@ impl Beginning {
     pub(crate) fn of<B>(request: &Request<B>, source: IpAddr, at: Time) -> Self {
         Self {
             at,
-            method: request.method().as_str().to_owned(),
-            path: request.uri().path().to_owned(),
+            method: beginning(request.method().as_str(), LONGEST_METHOD),
+            path: beginning(request.uri().path(), LONGEST_PATH),
             source,
             issuer: String::new(),
             user: None,
@@ -92,5 +92,29 @@ impl Beginning {
     pub(crate) fn end(self, outcome: Outcome) -> Event {
         let Self { at, method, path, source, issuer, user, forwarded: _, impersonated: _ } = self;
         Event { at, method, path, source, issuer, user, outcome }
+    }
+}
+
+/// A stranger chooses these texts, and thousands of events may wait to be written.
+fn beginning(text: &str, longest: usize) -> String {
+    text.get(..longest).map_or_else(|| text.to_owned(), |start| format!("{start}…"))
+}
+
+const LONGEST_METHOD: usize = 32;
+const LONGEST_PATH: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attack_25_what_strangers_ask_for_is_kept_only_in_part() {
+        let path = format!("/{}", "a".repeat(60_000));
+        let request = Request::builder().method("X".repeat(5_000).as_str()).uri(path).body(()).unwrap();
+        let beginning = Beginning::of(&request, [192, 0, 2, 1].into(), Time::from_unix(0));
+        assert!(beginning.method.len() < 40 && beginning.path.len() < 1_040);
+        let request = Request::builder().uri("/api/v1/pods").body(()).unwrap();
+        let beginning = Beginning::of(&request, [192, 0, 2, 1].into(), Time::from_unix(0));
+        assert_eq!((&*beginning.method, &*beginning.path), ("GET", "/api/v1/pods"));
     }
 }

@@ -20,7 +20,9 @@ impl ClientAddress {
         let connection = connection.to_canonical();
         let Some(name) = self.header.as_ref().filter(|_| self.trusts(connection)) else { return connection };
         let mut nearest = connection;
-        let values: Vec<_> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+        // A hop that cannot be read ends the walk; it does not hide those that stand behind it.
+        let values: Vec<_> =
+            headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
         for hop in values.iter().rev().flat_map(|value| value.rsplit(',')) {
             let Ok(hop) = hop.trim().parse::<IpAddr>() else { return nearest };
             nearest = hop.to_canonical();
@@ -38,6 +40,8 @@ impl ClientAddress {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
 
     fn of(connection: &str, forwarded: &[&str]) -> String {
@@ -47,7 +51,7 @@ mod tests {
         };
         let mut headers = HeaderMap::new();
         for value in forwarded {
-            headers.append("x-forwarded-for", value.parse().unwrap());
+            headers.append("x-forwarded-for", HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
         setting.of(connection.parse().unwrap(), &headers).to_string()
     }
@@ -58,6 +62,8 @@ mod tests {
         assert_eq!(of("10.1.1.1", &["203.0.113.9"]), "203.0.113.9");
         assert_eq!(of("10.1.1.1", &["1.1.1.1, 203.0.113.9, 10.2.2.2"]), "203.0.113.9");
         assert_eq!(of("10.1.1.1", &["1.1.1.1", "203.0.113.9"]), "203.0.113.9");
+        assert_eq!(of("10.1.1.1", &["\u{ff}, 203.0.113.9"]), "203.0.113.9");
+        assert_eq!(of("10.1.1.1", &["1.1.1.1", "\u{ff}"]), "10.1.1.1");
         assert_eq!(of("::ffff:10.1.1.1", &["203.0.113.9"]), "203.0.113.9");
         assert_eq!(of("10.1.1.1", &["203.0.113.9, garbage"]), "10.1.1.1");
         assert_eq!(of("10.1.1.1", &[]), "10.1.1.1");

@@ -59,7 +59,7 @@ impl Settings {
                 "write its id, its domain, common, organizations or consumers",
             );
         }
-        let own_tenant = !EVERYBODYS.contains(&tenant.as_str());
+        let own_tenant = !EVERYBODYS.iter().any(|name| name.eq_ignore_ascii_case(&tenant));
         let api = oauth2::base(fields, "apiURL", "https://login.microsoftonline.com");
         let graph = oauth2::base(fields, "graphURL", "https://graph.microsoft.com");
         let client = oauth2::client(fields, given, Trust::default());
@@ -110,5 +110,6 @@ impl Rules {
     }
 }
 
-/// Tenants that are no directory.
-const EVERYBODYS: [&str; 3] = ["common", "organizations", "consumers"];
+/// Tenants that are no directory, in whatever case; the last is the id of `consumers`.
+const EVERYBODYS: [&str; 4] =
+    ["common", "organizations", "consumers", "9188040d-6c67-4c5b-b112-36a304b66dad"];

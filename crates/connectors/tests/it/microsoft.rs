@@ -75,7 +75,7 @@ async fn microsoft_is_asked_for_what_is_configured() {
     assert_eq!(parameter(&url, "scope").as_deref(), Some("a directory.read.all offline_access"));
     assert_eq!(parameter(&url, "prompt").as_deref(), Some("login"));
     assert_eq!(parameter(&url, "domain_hint").as_deref(), Some("acme.example"));
-    let anybody = site(json!({"tenant": "consumers"})).await.depart(ALL).await;
+    let anybody = site(json!({"tenant": "Consumers"})).await.depart(ALL).await;
     assert_eq!(parameter(&anybody, "scope").as_deref(), Some("user.read offline_access"));
 }
 

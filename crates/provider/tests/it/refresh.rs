@@ -70,7 +70,10 @@ async fn dex_p11_each_device_has_its_own() {
     let (phone, desk) = (first(&stage).await, first(&stage).await);
     let phone = next(&stage, &phone).await;
     let desk = next(&stage, &desk).await;
-    stage.refused(&body(&first(&stage).await.replace('a', "b"))).await;
+    let third = first(&stage).await;
+    let (start, end) = third.split_at(third.len() - 8);
+    let turned: String = end.chars().rev().map(|c| if c == 'a' { 'b' } else { 'a' }).collect();
+    stage.refused(&body(&format!("{start}{turned}"))).await;
     next(&stage, &phone).await;
     assert!(stage.refused(&body(&phone)).await.1.contains("its grant is ended"));
     next(&stage, &desk).await;

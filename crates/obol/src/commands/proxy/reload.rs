@@ -13,16 +13,17 @@ use super::Args;
 use super::login::Admitted;
 use super::metrics::Metrics;
 
-/// Follows the file until it is dropped. `look` asks for a look at once.
+/// Follows the file until it is dropped. `look` asks for a look at once. `seen` was read before the file was first taken
+/// over, so that no change is missed.
 pub(super) async fn follow(
     args: Arc<Args>,
+    mut seen: Option<String>,
     proxy: Arc<Proxy>,
     means: Means,
     look: Arc<Notify>,
     metrics: Arc<Metrics>,
 ) {
     let Some(path) = args.login.file() else { return };
-    let mut seen = read(path);
     loop {
         tokio::select! {
             () = means.clock.sleep(LOOK_AGAIN) => {}
@@ -61,7 +62,7 @@ fn take_over(args: &Args, proxy: &Proxy, means: &Means, text: &str) -> anyhow::R
     Ok(count)
 }
 
-fn read(path: &Path) -> Option<String> {
+pub(super) fn read(path: &Path) -> Option<String> {
     std::fs::read_to_string(path).ok()
 }
 

@@ -52,6 +52,7 @@ async fn serve(args: &Arc<Args>, door: &Door, logger: &Logger) -> anyhow::Result
     };
     let target = args.api_server.target(door, &clock)?;
     let reviews = target.reviews(&world.dial)?;
+    let seen = args.login.file().and_then(reload::read);
     let proxy = Arc::new(Proxy::new(settings(args, &means, &reviews)?, target, world)?);
     if !args.disable_impersonation {
         background.spawn_until_stop(keep_rights(Arc::clone(&proxy), reviews, Arc::clone(&clock)));
@@ -63,6 +64,7 @@ async fn serve(args: &Arc<Args>, door: &Door, logger: &Logger) -> anyhow::Result
     let look = crate::signals::hangups(&background)?;
     background.spawn_until_stop(reload::follow(
         Arc::clone(args),
+        seen,
         Arc::clone(&proxy),
         means,
         look,
