@@ -33,7 +33,7 @@ async fn the_password_connector_must_be_configured() {
     let plan = Plan::new();
     let with = |id: &str| {
         let more =
-            "connectors: [{type: mockCallback, id: mock, name: M}, {type: keystone, id: later, name: L}]";
+            "connectors: [{type: mockCallback, id: mock, name: M}, {type: google, id: later, name: L}]";
         let bare = plan.bare("storage: {type: memory}", &format!("oauth2: {{passwordConnector: {id}}}"));
         bare.replace("connectors: [{type: mockCallback, id: mock, name: Mock}]", more)
     };
