@@ -146,6 +146,7 @@ impl Stage {
         let arrived = self.callback(&back, Some(&cookie)).await.unwrap();
         let approval = location(&arrived);
         let attempt = parameter(&approval, "req").unwrap();
+        let cookie = held(&arrived);
         let done = self.provider.submit_consent(&peer(), &attempt, true, Some(&cookie)).await.unwrap();
         parameter(&location(&done), "code").unwrap()
     }
@@ -163,7 +164,7 @@ impl Stage {
         let request = location(&verified).split_once('?').unwrap().1.to_owned();
         let (cookie, state) = self.depart(&request).await;
         let arrived = self.callback(&format!("state={state}&code=good"), Some(&cookie)).await.unwrap();
-        (parameter(&location(&arrived), "req").unwrap(), cookie)
+        (parameter(&location(&arrived), "req").unwrap(), held(&arrived))
     }
 
     /// And she decides.
@@ -179,9 +180,7 @@ impl Stage {
     pub async fn depart(&self, request: &str) -> (String, String) {
         let form = Form::parse(request, &[]).unwrap();
         let reply = self.provider.begin_login(&peer(), "up", &form, None).await.unwrap();
-        let cookie = reply.cookie.as_ref().unwrap();
-        let held = format!("{}={}", cookie.name, cookie.value.as_deref().unwrap());
-        (held, parameter(&location(&reply), "state").unwrap())
+        (held(&reply), parameter(&location(&reply), "state").unwrap())
     }
 
     /// Comes back from the upstream.
@@ -261,6 +260,12 @@ pub fn basic(client: &str, secret: &str) -> String {
 /// The Basic header of the client `app`.
 pub fn app() -> String {
     basic("app", APP_SECRET)
+}
+
+/// The cookie of an attempt that a browser is given.
+pub fn held(reply: &Reply) -> String {
+    let cookie = reply.cookie.as_ref().unwrap();
+    format!("{}={}", cookie.name, cookie.value.as_deref().unwrap())
 }
 
 /// Where a reply leads.

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use ambient::Secret;
 use wire::oauth::ErrorCode;
 
-use super::attempt::forget;
-use super::identify::tell;
+use super::attempt::{forget, fresh_id};
+use super::identify::{tell, too_large};
 use super::{Answer, Ask, Attempt, ConsentPage, Notice, Reply, Step, Stop, Way};
 use crate::error::{Error, Fault};
 use crate::grants::proof;
 use crate::issue::{Proof, issue_in_front};
-use crate::records::Change;
 use crate::records::grant::{self, Code, Grant, Hash};
 use crate::scope::{EMAIL, FEDERATED, GROUPS, OFFLINE, PROFILE, Scopes};
 use crate::store::Outcome;
@@ -68,9 +67,13 @@ impl Provider {
         match attempt.next_step(cx.settings()) {
             Step::Identify => Err(Stop::Fault(Fault::Internal("an attempt went on without a person".into()))),
             Step::Consent => {
+                let random = &*self.around.random;
+                let attempt = Attempt { id: fresh_id(random), ..attempt };
+                let cookie = self.cookies.keep(random, cx.settings(), cx.now, &attempt);
+                let cookie = Some(cookie.ok_or_else(too_large)?);
                 self.keep(&attempt).await?;
                 let to = format!("{}/approval?req={}", cx.settings().issuer.path(), attempt.id);
-                Ok(Reply::asking(Answer::Redirect(to)))
+                Ok(Reply { cookie, ..Reply::asking(Answer::Redirect(to)) })
             }
             Step::Issue if matches!(attempt.way, Way::Device { .. }) => {
                 let cookie = Some(forget(cx.settings(), &attempt.id));
@@ -96,14 +99,13 @@ impl Provider {
         Ok(attempt)
     }
 
-    /// Whoever signed in last in this browser is who it is: a second sign-in takes the place of the first.
+    /// What somebody has signed in to has a name of its own, which only the browser that signed in is told: the cookie from
+    /// before may have been planted there by somebody who kept a copy.
     async fn keep(&self, attempt: &Attempt) -> Result<(), Stop> {
-        if self.records.create(&attempt.id, attempt).await? == Outcome::Done {
-            return Ok(());
+        match self.records.create(&attempt.id, attempt).await? {
+            Outcome::Done => Ok(()),
+            Outcome::Lost => Err(finished()),
         }
-        let replaced =
-            self.records.change(&attempt.id, |_: Attempt| Change::Put(attempt.clone(), ())).await?;
-        replaced.ok_or(finished())
     }
 
     /// An attempt is used once: whoever removes it goes on, a second submission does not.

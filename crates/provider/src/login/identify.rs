@@ -327,6 +327,6 @@ pub(super) const fn gone() -> Stop {
     Stop::page(400, Notice::ConnectorGone)
 }
 
-const fn too_large() -> Stop {
+pub(super) const fn too_large() -> Stop {
     Stop::page(400, Notice::TooLarge)
 }

@@ -7,7 +7,7 @@ use provider::login::{Answer, Reply, Stop};
 use provider::store::Kind;
 use serde_json::json;
 use testkit::stage::{
-    CONFIG, ISSUER, Stage, VERIFIER, authorization, claims, header, location, parameter, peer,
+    CONFIG, ISSUER, Stage, VERIFIER, authorization, claims, header, held, location, parameter, peer,
 };
 use wire::form::Form;
 
@@ -30,7 +30,7 @@ fn asking(client: &str, kind: &str) -> String {
 async fn answer(stage: &Stage, request: &str) -> Answer {
     let (cookie, state) = stage.depart(request).await;
     let arrived = stage.callback(&format!("state={state}&code=good"), Some(&cookie)).await.unwrap();
-    let attempt = parameter(&location(&arrived), "req").unwrap();
+    let (attempt, cookie) = (parameter(&location(&arrived), "req").unwrap(), held(&arrived));
     stage.provider.submit_consent(&peer(), &attempt, true, Some(&cookie)).await.unwrap().answer
 }
 
@@ -214,7 +214,7 @@ async fn a_code_may_be_carried_over_by_hand() {
     }
     let (cookie, state) = stage.depart(&request).await;
     let arrived = stage.callback(&format!("state={state}&code=good"), Some(&cookie)).await.unwrap();
-    let attempt = parameter(&location(&arrived), "req").unwrap();
+    let (attempt, cookie) = (parameter(&location(&arrived), "req").unwrap(), held(&arrived));
     let refused = stage.provider.submit_consent(&peer(), &attempt, false, Some(&cookie)).await;
     assert!(matches!(refused, Err(Stop::Page { status: 403, .. })), "{refused:?}");
 }

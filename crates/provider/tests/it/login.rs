@@ -5,7 +5,7 @@ use std::time::Duration;
 use ambient::Secret;
 use provider::login::{Answer, Ask, Reply, Stop};
 use provider::store::Kind;
-use testkit::stage::{CONFIG, ISSUER, Stage, authorization, location, parameter, peer};
+use testkit::stage::{CONFIG, ISSUER, Stage, authorization, held, location, parameter, peer};
 use testkit::upstream::{Door, Mood, NAME, PASSWORD, Upstream};
 use testkit::{Fault, Verb};
 use wire::form::Form;
@@ -25,10 +25,10 @@ async fn decide(stage: &Stage, attempt: &str, agreed: bool, cookie: Option<&str>
     stage.provider.submit_consent(&peer(), attempt, agreed, cookie).await
 }
 
-/// The consent page's attempt, after a good sign-in.
-async fn signed_in(stage: &Stage, cookie: &str, state: &str) -> String {
+/// The consent page's attempt after a good sign-in, and the cookie that opens it.
+async fn signed_in(stage: &Stage, cookie: &str, state: &str) -> (String, String) {
     let reply = stage.callback(&format!("state={state}&code=good"), Some(cookie)).await.unwrap();
-    parameter(&location(&reply), "req").unwrap()
+    (parameter(&location(&reply), "req").unwrap(), held(&reply))
 }
 
 #[track_caller]
@@ -73,22 +73,22 @@ async fn dex_l7_attack_21_an_attempt_belongs_to_one_browser() {
         assert_eq!(page(stage.callback(query, Some(&mine)).await), 400);
     }
     assert!(stage.memory.is_empty());
-    // Consent too is the browser's that signed in.
-    let attempt = signed_in(&stage, &mine, &my_state).await;
-    for cookie in [None, Some(theirs.as_str())] {
+    // Consent too is the browser's that signed in: the cookie from before, which somebody may have planted, opens nothing.
+    let (attempt, now_mine) = signed_in(&stage, &mine, &my_state).await;
+    for cookie in [None, Some(theirs.as_str()), Some(mine.as_str())] {
         assert_eq!(page(decide(&stage, &attempt, true, cookie).await), 400);
         assert_eq!(page(stage.provider.consent_page(&peer(), &attempt, cookie).await), 400);
     }
     assert_eq!(page(decide(&stage, &their_state, true, Some(&theirs)).await), 400, "nobody signed in there");
     assert!(stage.memory.all(GRANT).is_empty());
-    decide(&stage, &attempt, true, Some(&format!("{theirs}; {mine}"))).await.unwrap();
+    decide(&stage, &attempt, true, Some(&format!("{theirs}; {now_mine}"))).await.unwrap();
 }
 
 #[tokio::test]
 async fn consent_sent_twice_gives_one_code() {
     let stage = Stage::new().await;
     let (cookie, state) = stage.depart(&authorization("app", "openid")).await;
-    let attempt = signed_in(&stage, &cookie, &state).await;
+    let (attempt, cookie) = signed_in(&stage, &cookie, &state).await;
     for verb in [Verb::Get, Verb::Get, Verb::Remove, Verb::Remove] {
         stage.store.plan(verb, Fault::Yield);
     }
@@ -103,7 +103,7 @@ async fn consent_sent_twice_gives_one_code() {
 async fn dex_p8_a_refusal_goes_back_to_the_client() {
     let stage = Stage::new().await;
     let (cookie, state) = stage.depart(&authorization("app", "openid")).await;
-    let attempt = signed_in(&stage, &cookie, &state).await;
+    let (attempt, cookie) = signed_in(&stage, &cookie, &state).await;
     stage.decisions();
     let to = back(decide(&stage, &attempt, false, Some(&cookie)).await);
     assert!(to.starts_with("https://app.example/cb?error=access_denied&"), "{to}");
@@ -121,7 +121,7 @@ async fn dex_p8_a_refusal_goes_back_to_the_client() {
 async fn a_code_comes_with_state_and_issuer() {
     let stage = Stage::new().await;
     let (cookie, state) = stage.depart(&authorization("app", "openid groups offline_access")).await;
-    let attempt = signed_in(&stage, &cookie, &state).await;
+    let (attempt, cookie) = signed_in(&stage, &cookie, &state).await;
     let shown = stage.provider.consent_page(&peer(), &attempt, Some(&cookie)).await.unwrap();
     let Answer::Consent(shown) = shown.answer else { panic!() };
     assert_eq!((&*shown.client, &*shown.person), ("App", NAME));
@@ -236,7 +236,7 @@ async fn a_second_sign_in_takes_the_place_of_the_first() {
     let (cookie, state) = stage.depart(&authorization("app", "openid federated:id")).await;
     signed_in(&stage, &cookie, &state).await;
     stage.upstream.turns(Mood::SomebodyElse);
-    let attempt = signed_in(&stage, &cookie, &state).await;
+    let (attempt, cookie) = signed_in(&stage, &cookie, &state).await;
     let done = decide(&stage, &attempt, true, Some(&cookie)).await.unwrap();
     let code = parameter(&location(&done), "code").unwrap();
     let token = stage.granted(&crate::code::redeem(&code)).await.access_token;
@@ -249,7 +249,7 @@ async fn an_attempt_ends() {
     let stage = Stage::with(&config, |up| vec![up.opened("up", &[])]).await;
     let (cookie, state) = stage.depart(&authorization("app", "openid")).await;
     stage.clock.advance(Duration::from_secs(299));
-    let attempt = signed_in(&stage, &cookie, &state).await;
+    let (attempt, cookie) = signed_in(&stage, &cookie, &state).await;
     stage.clock.advance(Duration::from_secs(1));
     assert_eq!(page(decide(&stage, &attempt, true, Some(&cookie)).await), 400);
     assert_eq!(page(stage.callback(&format!("state={state}&code=good"), Some(&cookie)).await), 400);
@@ -299,7 +299,7 @@ async fn an_attempt_is_judged_by_the_living_configuration() {
     ] {
         let stage = Stage::new().await;
         let (cookie, state) = stage.depart(&authorization("app", "openid")).await;
-        let attempt = signed_in(&stage, &cookie, &state).await;
+        let (attempt, cookie) = signed_in(&stage, &cookie, &state).await;
         stage.reload(&CONFIG.replace(from, to), vec![stage.upstream.opened("up", &[])]);
         assert_eq!(page(decide(&stage, &attempt, true, Some(&cookie)).await), 400, "{to}");
         assert_eq!(page(stage.callback(&format!("state={state}&code=good"), Some(&cookie)).await), 400);
@@ -329,7 +329,7 @@ async fn attack_26_each_step_of_a_sign_in_is_told() {
     assert_eq!(told(&stage), one("login", false, Some("invalid_request")));
     let _ = stage.callback(&format!("state={state}&code=bad"), Some(&cookie)).await;
     assert_eq!(told(&stage), one("login", false, Some("access_denied")));
-    let attempt = signed_in(&stage, &cookie, &state).await;
+    let (attempt, cookie) = signed_in(&stage, &cookie, &state).await;
     assert_eq!(told(&stage), one("login", true, None));
     stage.provider.consent_page(&peer(), &attempt, Some(&cookie)).await.unwrap();
     assert_eq!(told(&stage), []);
