@@ -68,12 +68,13 @@ impl Provider {
             Step::Identify => Err(Stop::Fault(Fault::Internal("an attempt went on without a person".into()))),
             Step::Consent => {
                 let random = &*self.around.random;
+                let others = vec![forget(cx.settings(), &attempt.id)];
                 let attempt = Attempt { id: fresh_id(random), ..attempt };
                 let cookie = self.cookies.keep(random, cx.settings(), cx.now, &attempt);
                 let cookie = Some(cookie.ok_or_else(too_large)?);
                 self.keep(&attempt).await?;
                 let to = format!("{}/approval?req={}", cx.settings().issuer.path(), attempt.id);
-                Ok(Reply { cookie, ..Reply::asking(Answer::Redirect(to)) })
+                Ok(Reply { answer: Answer::Redirect(to), cookie, others })
             }
             Step::Issue if matches!(attempt.way, Way::Device { .. }) => {
                 let cookie = Some(forget(cx.settings(), &attempt.id));

@@ -53,11 +53,14 @@ async fn attack_26_no_secret_is_logged_or_told() {
     let back =
         site.ask("GET", &format!("/dex/callback?state={state}&code=good"), &[("cookie", &cookie)], "").await;
     let request = parameter(back.header("location"), "req").unwrap();
-    let done =
-        site.post("/dex/approval", &[("cookie", &cookie)], &format!("req={request}&approval=approve")).await;
+    let signed_in = back.header("set-cookie").split(';').next().unwrap().to_owned();
+    let done = site
+        .post("/dex/approval", &[("cookie", &signed_in)], &format!("req={request}&approval=approve"))
+        .await;
     let code = parameter(done.header("location"), "code").unwrap();
     let redeem = format!("grant_type=authorization_code&code={code}&redirect_uri=https://app.example/cb");
-    secrets.extend([code, cookie.split_once('=').unwrap().1.to_owned(), "canary-upstream-code".into()]);
+    secrets.extend([code, "canary-upstream-code".into()]);
+    secrets.extend([cookie, signed_in].map(|held| held.split_once('=').unwrap().1.to_owned()));
     let tokens = site.token(&redeem).await.json();
     for name in ["access_token", "id_token", "refresh_token"] {
         secrets.push(tokens[name].as_str().unwrap().to_owned());

@@ -49,6 +49,7 @@ async fn a_person_signs_in_with_a_password() {
     let signed_in = site.post(&form, &[("cookie", &cookie)], &right).await;
     assert_eq!(signed_in.status, 303, "never 307, which would send the password on");
     let consent = signed_in.header("location").to_owned();
+    let cookie = signed_in.header("set-cookie").split(';').next().unwrap().to_owned();
     let page = site.ask("GET", &consent, &[("cookie", &cookie)], "").await;
     assert!(page.status == 200 && page.body.contains("App") && page.body.contains(NAME));
     let decision = format!("req={}&approval=approve", parameter(&consent, "req").unwrap());

@@ -162,7 +162,7 @@ async fn attack_20_of_two_replicas_one_hands_a_device_its_tokens() {
         let decided = post_with(
             &replicas.second,
             "/approval",
-            &cookies(&at_upstream),
+            &cookies(&arrived),
             &format!("req={consent}&approval=approve"),
         );
         assert_eq!(decided.status, 200, "{decided:?}");
