@@ -211,7 +211,7 @@ async fn attack_04_base64_of_another_kind() {
             standard.clone(),
             format!("{}=", segments[at]),
             format!("{standard}=="),
-            segments[at].replace('_', "%5F"),
+            segments[at].replace('-', "%2D").replace('_', "%5F"),
         ] {
             let mut other = segments.clone();
             other[at] = twin;

@@ -218,18 +218,20 @@ const scenarios = {
     await refused(client.authorizationCodeGrant(config, answer, other), 'invalid_grant');
   },
 
-  async who_signs_in_last_is_who_consents() {
+  // The attempt is renewed where somebody signs in: pages from before are over, the consent stands.
+  async attack_21_pages_from_before_the_sign_in_are_over() {
     const config = await webApp();
     const { url, checks } = await ask(config);
     const person = new Person();
     const form = await person.follow(await person.go(url), 'Email');
     const asked = await person.submit(form, ana);
     assert.match(asked.text, /ana@example.com/);
-    const asked_again = await person.submit(form, { ...ana, login: 'ben@example.com' });
-    assert.match(asked_again.text, /ben@example.com/);
-    const { url: answer } = await person.submit(asked_again, { approval: 'approve' });
+    const over = await person.submit(form, { ...ana, login: 'ben@example.com' });
+    assert.equal(over.status, 400);
+    assert.doesNotMatch(over.text, /ben@example.com/);
+    const { url: answer } = await person.submit(asked, { approval: 'approve' });
     const got = await client.authorizationCodeGrant(config, new URL(answer), checks);
-    assert.equal(got.claims().email, 'ben@example.com');
+    assert.equal(got.claims().email, 'ana@example.com');
   },
 };
 

@@ -26,5 +26,5 @@ scenarios! {
     a_refresh_token_is_good_once
     attack_21_a_replayed_code_ends_its_grant
     attack_21_a_wrong_verifier_gets_nothing
-    who_signs_in_last_is_who_consents
+    attack_21_pages_from_before_the_sign_in_are_over
 }
