@@ -93,7 +93,10 @@ fn mock_password() -> Entrance {
 
 fn authproxy() -> Entrance {
     let clock = FakeClock::default();
-    let opened = open("authproxy", &json!({"trustedProxies": ["10.0.0.0/8"]}), &clock);
+    let config = json!({
+        "trustedProxies": ["10.0.0.0/8"], "userIDHeader": "X-Remote-User-Id", "groupHeader": "X-Remote-Group",
+    });
+    let opened = open("authproxy", &config, &clock);
     let sent = [("x-remote-user", "ana"), ("x-remote-user-id", "u1"), ("x-remote-group", "x")];
     let headers = sent.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
     let way = Way::Proxied { from: [10, 0, 0, 1].into(), headers: headers.into_iter().collect() };
