@@ -1,7 +1,7 @@
 //! `gitea`: Gitea and Forgejo, with Dex's keys (dex.md 3.8).
 //!
-//! `orgs` restricts at every login and refresh, and its `teams` too, which Dex does not demand. An address counts as verified if
-//! the server says so of that address.
+//! `orgs` restricts at every login and refresh, and its `teams` too, which Dex does not demand. A server that sends no
+//! confirmation mail says of any address that it is verified: it is believed only where `emailVerified` says that it may be.
 
 use std::sync::Arc;
 
@@ -26,6 +26,8 @@ struct Gitea {
     orgs: Vec<Org>,
     load_all: bool,
     login_is_id: bool,
+    /// The server asks people to confirm their addresses.
+    believes_email: bool,
 }
 
 /// Who may come in: members of an organisation, and there of one of its teams if it lists any.
@@ -76,13 +78,14 @@ fn read(fields: &mut Fields<'_>, given: &Given<'_>) -> Option<Built> {
         let what = "uses logins as IDs: whoever takes over a login that was given up is its former owner";
         fields.warning(what, "remove useLoginAsID");
     }
+    let believes_email = fields.or("emailVerified", false);
     let trust = root_ca::trust(fields, root_ca::Machine::Stays);
     let client = oauth2::client(fields, given, trust);
     let (base, registration) = (base?, registration?);
     let authorize = base.join("login/oauth/authorize").ok()?;
     let token = base.join("login/oauth/access_token").ok()?;
     let flow = CodeFlow::new(registration, authorize, token, client?, given);
-    let connector = Arc::new(Gitea { flow, base, orgs: orgs?, load_all, login_is_id });
+    let connector = Arc::new(Gitea { flow, base, orgs: orgs?, load_all, login_is_id, believes_email });
     Some(Built { connector, audiences: SubjectAudiences::AnyOf(Arc::from([])) })
 }
 
@@ -105,11 +108,12 @@ impl Gitea {
         let user: User = api.get(&self.at("user")?).await?;
         let groups = self.groups(&api, &user).await?;
         let emails: Vec<Email> = api.get(&self.at("user/emails")?).await?;
+        let confirmed = emails.iter().any(|one| one.verified && one.email == user.email);
         let identity = Identity {
             user_id: if self.login_is_id { user.login.clone() } else { user.id.to_string() },
             username: if user.full_name.is_empty() { user.login.clone() } else { user.full_name },
             preferred_username: user.login,
-            email_verified: emails.iter().any(|one| one.verified && one.email == user.email),
+            email_verified: self.believes_email && confirmed,
             email: user.email,
             groups,
         };

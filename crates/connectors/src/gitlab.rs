@@ -1,8 +1,9 @@
 //! `gitlab`: GitLab, with Dex's keys (dex.md 3.7).
 //!
 //! Groups come from UserInfo, where GitLab also says with which permission, or from the API where inherited ones are wanted.
-//! `groups` restricts at every login and refresh, whatever scopes a client wants (weakness K2). An address counts as verified
-//! once GitLab says when it was confirmed.
+//! `groups` restricts at every login and refresh, whatever scopes a client wants (weakness K2). A server that sends no
+//! confirmation mail says of any address when it was confirmed: one of one's own is believed only where `emailVerified` says
+//! that it may be.
 
 mod groups;
 mod settings;
@@ -32,6 +33,8 @@ struct GitLab {
     login_is_id: bool,
     permissions: bool,
     inherited: bool,
+    /// The server asks people to confirm their addresses.
+    believes_email: bool,
 }
 
 #[derive(Deserialize)]
@@ -49,11 +52,11 @@ struct User {
 }
 
 fn read(fields: &mut Fields<'_>, given: &Given<'_>) -> Option<Built> {
-    let Settings { registration, base, client, allowed, login_is_id, permissions, inherited } =
+    let Settings { registration, base, client, allowed, login_is_id, permissions, inherited, believes_email } =
         Settings::read(fields, given)?;
     let (authorize, token) = (at(&base, "oauth/authorize")?, at(&base, "oauth/token")?);
     let flow = CodeFlow::new(registration, authorize, token, client, given);
-    let connector = GitLab { flow, base, allowed, login_is_id, permissions, inherited };
+    let connector = GitLab { flow, base, allowed, login_is_id, permissions, inherited, believes_email };
     Some(Built { connector: Arc::new(connector), audiences: SubjectAudiences::AnyOf(Arc::from([])) })
 }
 
@@ -73,11 +76,12 @@ impl GitLab {
             )));
         }
         let groups = if self.wants_groups(scopes) { self.groups(&api, &user).await? } else { Vec::new() };
+        let confirmed = user.confirmed_at.is_some_and(|at| !at.is_empty());
         let identity = Identity {
             user_id: if self.login_is_id { user.username.clone() } else { user.id.to_string() },
             username: if user.name.is_empty() { user.email.clone() } else { user.name },
             preferred_username: user.username,
-            email_verified: !user.email.is_empty() && user.confirmed_at.is_some_and(|at| !at.is_empty()),
+            email_verified: self.believes_email && confirmed && !user.email.is_empty(),
             email: user.email,
             groups,
         };
@@ -88,7 +92,7 @@ impl GitLab {
     /// The groups, of which one must be allowed; then no others are told, as in Dex.
     async fn groups(&self, api: &Api<'_>, user: &User) -> Result<Vec<String>, UpstreamError> {
         let found = if self.inherited {
-            groups::inherited(api, &self.base, user.id, self.permissions).await?
+            self.inherited_groups(api, user).await?
         } else {
             groups::of_userinfo(api, &self.at("oauth/userinfo")?, user.id, self.permissions).await?
         };
@@ -101,6 +105,17 @@ impl GitLab {
             return Err(UpstreamError::Denied(why));
         }
         Ok(own)
+    }
+
+    /// Of the groups that GitLab lists, those that somebody is really a member of, asked group by group.
+    async fn inherited_groups(&self, api: &Api<'_>, user: &User) -> Result<Vec<String>, UpstreamError> {
+        let matters = |path: &str| {
+            let is_it = |allowed: &String| {
+                allowed.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+            };
+            self.allowed.is_empty() || self.allowed.iter().any(is_it)
+        };
+        groups::inherited(api, &self.base, user.id, self.permissions, matters).await
     }
 
     fn at(&self, path: &str) -> Result<Url, UpstreamError> {
