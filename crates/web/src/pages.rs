@@ -115,11 +115,6 @@ impl Pages {
         self.frontend.assets.get(path)
     }
 
-    /// The paths of all of them.
-    pub(crate) fn assets(&self) -> impl Iterator<Item = &str> {
-        self.frontend.assets.keys().map(String::as_str)
-    }
-
     fn language(&self, visitor: &Visitor) -> Option<&Language> {
         self.languages.choose(visitor.languages.as_deref())
     }
