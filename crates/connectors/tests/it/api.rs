@@ -93,9 +93,14 @@ impl Site {
     }
 
     pub(crate) async fn login(&self, scopes: Hints) -> Result<SignedIn, UpstreamError> {
+        self.login_with(scopes, "").await
+    }
+
+    /// The same, and the upstream says this besides.
+    pub(crate) async fn login_with(&self, scopes: Hints, more: &str) -> Result<SignedIn, UpstreamError> {
         let Flow::Redirect(flow) = self.connector().connector.flow() else { panic!("no redirect") };
         let departure = flow.depart(scopes, &callback(), "the-state").await.unwrap();
-        let query = format!("state=the-state&code={}", self.code(&departure.to));
+        let query = format!("state=the-state&code={}{more}", self.code(&departure.to));
         let form = Form::parse(&query, &[]).unwrap();
         let said = flow.arrive(scopes, &callback(), departure.keep.expose(), &form).await;
         if let Ok(signed_in) = &said {

@@ -14,7 +14,7 @@ use crate::settings::Settings;
 use crate::store::Kind;
 
 /// One authorization request on its way. Serialized into a sealed cookie, later into a sealed record.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Attempt {
     /// Random; the upstream's `state`.
     pub id: String,

@@ -11,6 +11,7 @@
 //! **Errors go to the client only when the client is known.** Until client and redirect URI are checked, an error is a
 //! page (RFC 6749 section 4.1.2.1); afterwards it goes back with `state` and `iss` (RFC 9207).
 
+mod arrive;
 mod attempt;
 mod choose;
 mod device;
@@ -18,9 +19,9 @@ mod finish;
 mod identify;
 mod known;
 mod notice;
-mod proxied;
 mod redirect;
 mod request;
+mod shown;
 mod way;
 
 use std::borrow::Cow;
@@ -53,7 +54,6 @@ impl Reply {
 }
 
 /// A page or a redirect.
-#[derive(Debug)]
 pub enum Answer {
     /// Several connectors: the person chooses.
     Choose(Vec<Choice>),
@@ -85,7 +85,7 @@ pub struct Choice {
 }
 
 /// The form for name and password.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct PasswordPage {
     /// Where it is posted: a path on this host.
     pub action: String,
@@ -100,7 +100,7 @@ pub struct PasswordPage {
 }
 
 /// The form for a device's code.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct DevicePage {
     /// Where it is posted: a path on this host.
     pub action: String,
@@ -111,7 +111,7 @@ pub struct DevicePage {
 }
 
 /// The consent form.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ConsentPage {
     /// Where it is posted: a path on this host.
     pub action: String,
@@ -145,7 +145,7 @@ pub enum Ask {
 }
 
 /// The answer to a client as a form (OAuth 2.0 Form Post Response Mode section 2).
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct FormPost {
     /// The client's redirect URI.
     pub action: String,
@@ -154,7 +154,7 @@ pub struct FormPost {
 }
 
 /// What happens to a cookie.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct CookieChange {
     /// Its name.
     pub name: String,

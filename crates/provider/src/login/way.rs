@@ -11,7 +11,7 @@ use crate::error::Fault;
 use crate::response_type::ResponseType;
 
 /// Where the answer goes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Way {
     /// To the client's redirect URI.
     Uri {
