@@ -256,14 +256,19 @@ fn basic(id: &str, secret: &str) -> Result<HeaderValue, UpstreamError> {
     Ok(value)
 }
 
-/// The root of a server that people run themselves; what it gives ends in a slash.
+/// The root of a server that people may run themselves; what it gives ends in a slash.
 pub(crate) fn base(fields: &mut Fields<'_>, key: &str, default: &str) -> Option<Url> {
     let is_written = fields.has_text(key);
-    let mut url = match fields.optional::<HttpUrl>(key) {
+    let url = match fields.optional::<HttpUrl>(key) {
         Some(written) => written.url().clone(),
         None if is_written => return None,
         None => Url::parse(default).ok()?,
     };
+    Some(rooted(fields, key, url))
+}
+
+/// The same of one that was read.
+pub(crate) fn rooted(fields: &Fields<'_>, key: &str, mut url: Url) -> Url {
     if url.scheme() == "http" {
         fields
             .warning(format!("has a {key} by http: anybody on the way can sign in as anybody"), "use https");
@@ -271,7 +276,7 @@ pub(crate) fn base(fields: &mut Fields<'_>, key: &str, default: &str) -> Option<
     if !url.path().ends_with('/') {
         url.set_path(&format!("{}/", url.path()));
     }
-    Some(url)
+    url
 }
 
 /// A client for one upstream; a trust that cannot be used is a fault.

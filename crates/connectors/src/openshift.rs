@@ -41,8 +41,8 @@ struct Metadata {
 fn read(fields: &mut Fields<'_>, given: &Given<'_>) -> Option<Built> {
     fields.restricting(&["groups"]);
     let registration = Registration::read(fields, given);
-    let written = fields.required::<HttpUrl>("issuer").is_some();
-    let api = oauth2::base(fields, "issuer", "https://localhost").filter(|_| written);
+    let issuer: Option<HttpUrl> = fields.required("issuer");
+    let api = issuer.map(|issuer| oauth2::rooted(fields, "issuer", issuer.url().clone()));
     let roots = root_ca::one(fields, "rootCA").map_or(Roots::System, Roots::SystemAnd);
     let skip_verify = fields.or("insecureCA", false);
     let client = oauth2::client(fields, given, Trust { roots, skip_verify, ..Trust::default() });
