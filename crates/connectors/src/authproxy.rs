@@ -1,7 +1,8 @@
 //! `authproxy`: a proxy before us signs people in and says by headers who they are (dex.md 3.12).
 //!
 //! Whoever reaches us can send headers, so they count only on connections from `trustedProxies`; Dex believes anybody. The
-//! proxy must guard `/callback/{id}` and must remove these headers from what it is sent: one that comes twice is refused.
+//! proxy must guard `/callback/{id}` and must remove these headers from what it is sent: one that comes twice is refused. A
+//! proxy that sets one header lets the others through as they came, so only those are read that the configuration names.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,10 +21,10 @@ pub(crate) const KIND: Kind = Kind { kind: "authproxy", keys: KeyStyle::Dex, rea
 struct AuthProxy {
     trusted: Vec<Network>,
     user: HeaderName,
-    user_id: HeaderName,
-    user_name: HeaderName,
-    email: HeaderName,
-    groups: HeaderName,
+    user_id: Option<HeaderName>,
+    user_name: Option<HeaderName>,
+    email: Option<HeaderName>,
+    groups: Option<HeaderName>,
     separator: String,
     static_groups: Vec<String>,
     email_verified: bool,
@@ -31,18 +32,19 @@ struct AuthProxy {
 
 fn read(fields: &mut Fields<'_>, _: &Given<'_>) -> Option<Built> {
     let trusted: Vec<Network> = fields.or_default("trustedProxies");
-    let mut named = |key: &str, default: &'static str| header(fields, key, default);
-    let user = named("userHeader", "x-remote-user");
-    let user_id = named("userIDHeader", "x-remote-user-id");
-    let user_name = named("userNameHeader", "x-remote-user-name");
-    let email = named("emailHeader", "x-remote-user-email");
-    let groups = named("groupHeader", "x-remote-group");
+    let mut named = |key: &str| header(fields, key);
+    let user = named("userHeader").map(|user| user.unwrap_or(HeaderName::from_static("x-remote-user")));
+    let user_id = named("userIDHeader");
+    let user_name = named("userNameHeader");
+    let email = named("emailHeader");
+    let groups = named("groupHeader");
     let separator: String = fields.or_default("groupHeaderSeparator");
     let static_groups: Vec<String> = fields.or_default("staticGroups");
     let email_verified = fields.or("emailVerified", false);
     if trusted.is_empty() {
         let what = "has no trustedProxies: nobody's headers are believed, and nobody can sign in through it";
-        fields.warning(what, "write trustedProxies: [] with the networks of your proxies");
+        let instead = "write trustedProxies: [] with the networks of your proxies, and the keys of the headers that they set";
+        fields.warning(what, instead);
     }
     let connector = AuthProxy {
         trusted,
@@ -58,18 +60,19 @@ fn read(fields: &mut Fields<'_>, _: &Given<'_>) -> Option<Built> {
     Some(Built { connector: Arc::new(connector), audiences: SubjectAudiences::AnyOf(Arc::from([])) })
 }
 
-fn header(fields: &mut Fields<'_>, key: &str, default: &'static str) -> Option<HeaderName> {
+/// `Some(None)`: it is not written. `None`: it is no header's name.
+fn header(fields: &mut Fields<'_>, key: &str) -> Option<Option<HeaderName>> {
     let Some(written) = fields.optional::<String>(key).filter(|name| !name.is_empty()) else {
-        return Some(HeaderName::from_static(default));
+        return Some(None);
     };
-    let name = written.parse().ok();
+    let name: Option<HeaderName> = written.parse().ok();
     if name.is_none() {
         fields.error(
             format!("has {key}: {written:?}, which is no header's name"),
             "write one such as X-Remote-User",
         );
     }
-    name
+    name.map(Some)
 }
 
 impl AuthProxy {
@@ -78,7 +81,7 @@ impl AuthProxy {
     }
 
     fn groups(&self, headers: &HeaderMap) -> Result<Vec<String>, UpstreamError> {
-        let listed = one(headers, &self.groups)?.unwrap_or_default();
+        let listed = optional(headers, self.groups.as_ref())?.unwrap_or_default();
         let named = listed.split(self.separator.as_str()).map(str::trim).filter(|name| !name.is_empty());
         Ok(named.map(str::to_owned).chain(self.static_groups.iter().cloned()).collect())
     }
@@ -101,12 +104,12 @@ impl ProxiedFlow for AuthProxy {
         let headers = inbound.headers;
         let user = one(headers, &self.user)?
             .ok_or_else(|| UpstreamError::Invalid(format!("the proxy sent no {}", self.user)))?;
-        let other = |name| one(headers, name).map(|value| value.unwrap_or(user).to_owned());
+        let other = |name: &Option<HeaderName>| optional(headers, name.as_ref());
         let identity = Identity {
-            user_id: other(&self.user_id)?,
+            user_id: other(&self.user_id)?.unwrap_or(user).to_owned(),
             username: user.to_owned(),
-            preferred_username: one(headers, &self.user_name)?.unwrap_or_default().to_owned(),
-            email: other(&self.email)?,
+            preferred_username: other(&self.user_name)?.unwrap_or_default().to_owned(),
+            email: other(&self.email)?.unwrap_or(user).to_owned(),
             email_verified: self.email_verified,
             groups: self.groups(headers)?,
         };
@@ -124,4 +127,9 @@ fn one<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>,
     let text = value.map(|value| std::str::from_utf8(value.as_bytes())).transpose();
     let text = text.map_err(|_| UpstreamError::Invalid(format!("{name} is not UTF-8")))?;
     Ok(text.map(str::trim).filter(|text| !text.is_empty()))
+}
+
+/// What a header says that need not be configured.
+fn optional<'h>(headers: &'h HeaderMap, name: Option<&HeaderName>) -> Result<Option<&'h str>, UpstreamError> {
+    name.map_or(Ok(None), |name| one(headers, name))
 }

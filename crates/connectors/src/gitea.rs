@@ -1,21 +1,15 @@
 //! `gitea`: Gitea and Forgejo, with Dex's keys (dex.md 3.8).
 //!
-//! `orgs` restricts at every login and refresh, and its `teams` too, which Dex does not demand. An address counts as verified if
-//! the server says so of that address.
+//! `orgs` restricts at every login and refresh, and its `teams` too, which Dex does not demand. A server that sends no
+//! confirmation mail says of any address that it is verified: it is believed only where `emailVerified` says that it may be.
 
-use std::sync::Arc;
-
-use ambient::{BoxFuture, Secret};
+use ambient::BoxFuture;
 use config::{Field, Fields, KeyStyle, Kind as Shape, Read};
-use provider::connector::{
-    Connector, Departure, Flow, Hints, Identity, RedirectFlow, Refresh, SignedIn, SubjectAudiences,
-    UpstreamError,
-};
+use provider::connector::{Hints, Identity, UpstreamError};
 use serde::Deserialize;
 use url::Url;
-use wire::form::Form;
 
-use crate::oauth2::{self, Api, CodeFlow, Registration, Tokens};
+use crate::oauth2::{self, Api, ByCode, CodeFlow, Question, Registration, Tokens, Upstream};
 use crate::{Built, Given, Kind, root_ca};
 
 pub(crate) const KIND: Kind = Kind { kind: "gitea", keys: KeyStyle::Dex, read, file: file!() };
@@ -26,6 +20,8 @@ struct Gitea {
     orgs: Vec<Org>,
     load_all: bool,
     login_is_id: bool,
+    /// The server asks people to confirm their addresses.
+    believes_email: bool,
 }
 
 /// Who may come in: members of an organisation, and there of one of its teams if it lists any.
@@ -76,14 +72,14 @@ fn read(fields: &mut Fields<'_>, given: &Given<'_>) -> Option<Built> {
         let what = "uses logins as IDs: whoever takes over a login that was given up is its former owner";
         fields.warning(what, "remove useLoginAsID");
     }
+    let believes_email = fields.or("emailVerified", false);
     let trust = root_ca::trust(fields, root_ca::Machine::Stays);
     let client = oauth2::client(fields, given, trust);
     let (base, registration) = (base?, registration?);
     let authorize = base.join("login/oauth/authorize").ok()?;
     let token = base.join("login/oauth/access_token").ok()?;
     let flow = CodeFlow::new(registration, authorize, token, client?, given);
-    let connector = Arc::new(Gitea { flow, base, orgs: orgs?, load_all, login_is_id });
-    Some(Built { connector, audiences: SubjectAudiences::AnyOf(Arc::from([])) })
+    Some(ByCode::built(Gitea { flow, base, orgs: orgs?, load_all, login_is_id, believes_email }))
 }
 
 impl Read for Org {
@@ -100,23 +96,6 @@ impl Read for Org {
 }
 
 impl Gitea {
-    async fn signed_in(&self, tokens: &Tokens, scopes: Hints) -> Result<SignedIn, UpstreamError> {
-        let api = self.flow.api(tokens, &[]);
-        let user: User = api.get(&self.at("user")?).await?;
-        let groups = self.groups(&api, &user).await?;
-        let emails: Vec<Email> = api.get(&self.at("user/emails")?).await?;
-        let identity = Identity {
-            user_id: if self.login_is_id { user.login.clone() } else { user.id.to_string() },
-            username: if user.full_name.is_empty() { user.login.clone() } else { user.full_name },
-            preferred_username: user.login,
-            email_verified: emails.iter().any(|one| one.verified && one.email == user.email),
-            email: user.email,
-            groups,
-        };
-        let kept = if scopes.offline { tokens.kept()? } else { Secret::default() };
-        Ok(SignedIn { identity, kept })
-    }
-
     /// `org` and `org:team`: of the organisations that are listed, or of all where that is wanted.
     async fn groups(&self, api: &Api<'_>, user: &User) -> Result<Vec<String>, UpstreamError> {
         if self.orgs.is_empty() && !self.load_all {
@@ -161,51 +140,34 @@ impl Gitea {
     }
 }
 
-impl Connector for Gitea {
-    fn flow(&self) -> Flow<'_> {
-        Flow::Redirect(self)
+impl Upstream for Gitea {
+    fn flow(&self) -> &CodeFlow {
+        &self.flow
     }
 
-    fn refresh(&self) -> Option<&dyn Refresh> {
-        Some(self)
+    fn question(&self, _: Hints) -> Question<'_> {
+        Question::default()
     }
-}
 
-impl RedirectFlow for Gitea {
-    fn depart<'a>(
+    fn identify<'a>(
         &'a self,
+        tokens: &'a Tokens,
         _: Hints,
-        callback: &'a Url,
-        state: &'a str,
-    ) -> BoxFuture<'a, Result<Departure, UpstreamError>> {
-        let departure = self.flow.depart(&[], &[], callback, state);
-        Box::pin(async { departure })
-    }
-
-    fn arrive<'a>(
-        &'a self,
-        scopes: Hints,
-        callback: &'a Url,
-        kept: &'a [u8],
-        query: &'a Form<'a>,
-    ) -> BoxFuture<'a, Result<SignedIn, UpstreamError>> {
+    ) -> BoxFuture<'a, Result<Identity, UpstreamError>> {
         Box::pin(async move {
-            let tokens = self.flow.redeem(callback, kept, query).await?;
-            self.signed_in(&tokens, scopes).await
-        })
-    }
-}
-
-impl Refresh for Gitea {
-    fn refresh<'a>(
-        &'a self,
-        scopes: Hints,
-        known: &'a Identity,
-        kept: &'a [u8],
-    ) -> BoxFuture<'a, Result<SignedIn, UpstreamError>> {
-        Box::pin(async move {
-            let tokens = self.flow.current(Tokens::of_kept(kept)?).await?;
-            self.signed_in(&tokens, Hints { offline: true, ..scopes }).await?.about(known)
+            let api = self.flow.api(tokens, &[]);
+            let user: User = api.get(&self.at("user")?).await?;
+            let groups = self.groups(&api, &user).await?;
+            let emails: Vec<Email> = api.get(&self.at("user/emails")?).await?;
+            let confirmed = emails.iter().any(|one| one.verified && one.email == user.email);
+            Ok(Identity {
+                user_id: if self.login_is_id { user.login.clone() } else { user.id.to_string() },
+                username: if user.full_name.is_empty() { user.login.clone() } else { user.full_name },
+                preferred_username: user.login,
+                email_verified: self.believes_email && confirmed,
+                email: user.email,
+                groups,
+            })
         })
     }
 }

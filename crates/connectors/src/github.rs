@@ -5,20 +5,14 @@
 
 mod settings;
 
-use std::sync::Arc;
-
 use ambient::BoxFuture;
 use config::{Fields, KeyStyle};
 use http::StatusCode;
-use provider::connector::{
-    Connector, Departure, Flow, Hints, Identity, RedirectFlow, Refresh, SignedIn, SubjectAudiences,
-    UpstreamError,
-};
+use provider::connector::{Hints, Identity, UpstreamError};
 use serde::Deserialize;
 use url::Url;
-use wire::form::Form;
 
-use crate::oauth2::{Api, CodeFlow, Tokens, of_status};
+use crate::oauth2::{Api, ByCode, CodeFlow, Question, Tokens, Upstream, of_status};
 use crate::{Built, Given, Kind};
 use settings::{Allowed, Org, Settings, TeamNames, is_login};
 
@@ -78,36 +72,10 @@ fn read(fields: &mut Fields<'_>, given: &Given<'_>) -> Option<Built> {
     let api = places.api;
     let connector =
         GitHub { flow, api, allowed, load_all, team_names, login_is_id, preferred_domain, enterprise };
-    Some(Built { connector: Arc::new(connector), audiences: SubjectAudiences::AnyOf(Arc::from([])) })
+    Some(ByCode::built(connector))
 }
 
 impl GitHub {
-    async fn signed_in(&self, tokens: &Tokens, scopes: Hints) -> Result<SignedIn, UpstreamError> {
-        let api = self.flow.api(tokens, &[("x-github-api-version", "2022-11-28")]);
-        let user: User = api.get(&self.at("user", &[])?).await?;
-        if !is_login(&user.login) {
-            return Err(UpstreamError::Invalid("the user's login is none".into()));
-        }
-        let groups = match &self.allowed {
-            Allowed::Orgs(orgs) => self.groups_of(&api, &user, orgs).await?,
-            Allowed::Legacy(org) => self.teams_of_legacy(&api, &user, org).await?,
-            Allowed::Everybody if self.load_all && scopes.groups => self.all_groups(&api).await?,
-            Allowed::Everybody => Vec::new(),
-        };
-        let (email, email_verified) = self.email(&api, user.email.as_deref()).await?;
-        let name = user.name.filter(|name| !name.is_empty());
-        let identity = Identity {
-            user_id: if self.login_is_id { user.login.clone() } else { user.id.to_string() },
-            username: name.unwrap_or_else(|| user.login.clone()),
-            preferred_username: user.login,
-            email,
-            email_verified,
-            groups,
-        };
-        let kept = if scopes.offline { tokens.kept()? } else { ambient::Secret::default() };
-        Ok(SignedIn { identity, kept })
-    }
-
     /// The address of a preferred domain, else the public one, else the primary one; and whether GitHub has verified it.
     async fn email(&self, api: &Api<'_>, public: Option<&str>) -> Result<(String, bool), UpstreamError> {
         let emails: Vec<Email> = api.pages(self.at("user/emails", &[])?).await?;
@@ -218,54 +186,46 @@ impl GitHub {
     }
 }
 
-impl Connector for GitHub {
-    fn flow(&self) -> Flow<'_> {
-        Flow::Redirect(self)
+impl Upstream for GitHub {
+    const HINT: Option<&'static str> = Some("login");
+
+    fn flow(&self) -> &CodeFlow {
+        &self.flow
     }
 
-    fn refresh(&self) -> Option<&dyn Refresh> {
-        Some(self)
-    }
-}
-
-impl RedirectFlow for GitHub {
-    fn depart<'a>(
-        &'a self,
-        scopes: Hints,
-        callback: &'a Url,
-        state: &'a str,
-    ) -> BoxFuture<'a, Result<Departure, UpstreamError>> {
+    fn question(&self, scopes: Hints) -> Question<'_> {
         let restricted = !matches!(self.allowed, Allowed::Everybody);
-        let asked: &[&str] =
-            if restricted || scopes.groups { &["user:email", "read:org"] } else { &["user:email"] };
-        let departure = self.flow.depart(asked, &[], callback, state);
-        Box::pin(async { departure })
+        let orgs = (restricted || scopes.groups).then_some("read:org");
+        Question { scopes: std::iter::once("user:email").chain(orgs).collect(), more: Vec::new() }
     }
 
-    fn arrive<'a>(
+    fn identify<'a>(
         &'a self,
+        tokens: &'a Tokens,
         scopes: Hints,
-        callback: &'a Url,
-        kept: &'a [u8],
-        query: &'a Form<'a>,
-    ) -> BoxFuture<'a, Result<SignedIn, UpstreamError>> {
+    ) -> BoxFuture<'a, Result<Identity, UpstreamError>> {
         Box::pin(async move {
-            let tokens = self.flow.redeem(callback, kept, query).await?;
-            self.signed_in(&tokens, scopes).await
-        })
-    }
-}
-
-impl Refresh for GitHub {
-    fn refresh<'a>(
-        &'a self,
-        scopes: Hints,
-        known: &'a Identity,
-        kept: &'a [u8],
-    ) -> BoxFuture<'a, Result<SignedIn, UpstreamError>> {
-        Box::pin(async move {
-            let tokens = self.flow.current(Tokens::of_kept(kept)?).await?;
-            self.signed_in(&tokens, Hints { offline: true, ..scopes }).await?.about(known)
+            let api = self.flow.api(tokens, &[("x-github-api-version", "2022-11-28")]);
+            let user: User = api.get(&self.at("user", &[])?).await?;
+            if !is_login(&user.login) {
+                return Err(UpstreamError::Invalid("the user's login is none".into()));
+            }
+            let groups = match &self.allowed {
+                Allowed::Orgs(orgs) => self.groups_of(&api, &user, orgs).await?,
+                Allowed::Legacy(org) => self.teams_of_legacy(&api, &user, org).await?,
+                Allowed::Everybody if self.load_all && scopes.groups => self.all_groups(&api).await?,
+                Allowed::Everybody => Vec::new(),
+            };
+            let (email, email_verified) = self.email(&api, user.email.as_deref()).await?;
+            let name = user.name.filter(|name| !name.is_empty());
+            Ok(Identity {
+                user_id: if self.login_is_id { user.login.clone() } else { user.id.to_string() },
+                username: name.unwrap_or_else(|| user.login.clone()),
+                preferred_username: user.login,
+                email,
+                email_verified,
+                groups,
+            })
         })
     }
 }

@@ -1,25 +1,20 @@
 //! `gitlab`: GitLab, with Dex's keys (dex.md 3.7).
 //!
 //! Groups come from UserInfo, where GitLab also says with which permission, or from the API where inherited ones are wanted.
-//! `groups` restricts at every login and refresh, whatever scopes a client wants (weakness K2). An address counts as verified
-//! once GitLab says when it was confirmed.
+//! `groups` restricts at every login and refresh, whatever scopes a client wants (weakness K2). A server that sends no
+//! confirmation mail says of any address when it was confirmed: one of one's own is believed only where `emailVerified` says
+//! that it may be.
 
 mod groups;
 mod settings;
 
-use std::sync::Arc;
-
-use ambient::{BoxFuture, Secret};
+use ambient::BoxFuture;
 use config::{Fields, KeyStyle};
-use provider::connector::{
-    Connector, Departure, Flow, Hints, Identity, RedirectFlow, Refresh, SignedIn, SubjectAudiences,
-    UpstreamError,
-};
+use provider::connector::{Hints, Identity, UpstreamError};
 use serde::Deserialize;
 use url::Url;
-use wire::form::Form;
 
-use crate::oauth2::{Api, CodeFlow, Tokens};
+use crate::oauth2::{Api, ByCode, CodeFlow, Question, Tokens, Upstream};
 use crate::{Built, Given, Kind};
 use settings::Settings;
 
@@ -32,6 +27,8 @@ struct GitLab {
     login_is_id: bool,
     permissions: bool,
     inherited: bool,
+    /// The server asks people to confirm their addresses.
+    believes_email: bool,
 }
 
 #[derive(Deserialize)]
@@ -49,12 +46,12 @@ struct User {
 }
 
 fn read(fields: &mut Fields<'_>, given: &Given<'_>) -> Option<Built> {
-    let Settings { registration, base, client, allowed, login_is_id, permissions, inherited } =
+    let Settings { registration, base, client, allowed, login_is_id, permissions, inherited, believes_email } =
         Settings::read(fields, given)?;
     let (authorize, token) = (at(&base, "oauth/authorize")?, at(&base, "oauth/token")?);
     let flow = CodeFlow::new(registration, authorize, token, client, given);
-    let connector = GitLab { flow, base, allowed, login_is_id, permissions, inherited };
-    Some(Built { connector: Arc::new(connector), audiences: SubjectAudiences::AnyOf(Arc::from([])) })
+    let connector = GitLab { flow, base, allowed, login_is_id, permissions, inherited, believes_email };
+    Some(ByCode::built(connector))
 }
 
 impl GitLab {
@@ -63,32 +60,10 @@ impl GitLab {
         scopes.groups || !self.allowed.is_empty()
     }
 
-    async fn signed_in(&self, tokens: &Tokens, scopes: Hints) -> Result<SignedIn, UpstreamError> {
-        let api = self.flow.api(tokens, &[]);
-        let user: User = api.get(&self.at("api/v4/user")?).await?;
-        if !user.state.is_empty() && user.state != "active" {
-            return Err(UpstreamError::Denied(format!(
-                "the account of {:?} is {:?}",
-                user.username, user.state
-            )));
-        }
-        let groups = if self.wants_groups(scopes) { self.groups(&api, &user).await? } else { Vec::new() };
-        let identity = Identity {
-            user_id: if self.login_is_id { user.username.clone() } else { user.id.to_string() },
-            username: if user.name.is_empty() { user.email.clone() } else { user.name },
-            preferred_username: user.username,
-            email_verified: !user.email.is_empty() && user.confirmed_at.is_some_and(|at| !at.is_empty()),
-            email: user.email,
-            groups,
-        };
-        let kept = if scopes.offline { tokens.kept()? } else { Secret::default() };
-        Ok(SignedIn { identity, kept })
-    }
-
     /// The groups, of which one must be allowed; then no others are told, as in Dex.
     async fn groups(&self, api: &Api<'_>, user: &User) -> Result<Vec<String>, UpstreamError> {
         let found = if self.inherited {
-            groups::inherited(api, &self.base, user.id, self.permissions).await?
+            self.inherited_groups(api, user).await?
         } else {
             groups::of_userinfo(api, &self.at("oauth/userinfo")?, user.id, self.permissions).await?
         };
@@ -103,6 +78,17 @@ impl GitLab {
         Ok(own)
     }
 
+    /// Of the groups that GitLab lists, those that somebody is really a member of, asked group by group.
+    async fn inherited_groups(&self, api: &Api<'_>, user: &User) -> Result<Vec<String>, UpstreamError> {
+        let matters = |path: &str| {
+            let is_it = |allowed: &String| {
+                allowed.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+            };
+            self.allowed.is_empty() || self.allowed.iter().any(is_it)
+        };
+        groups::inherited(api, &self.base, user.id, self.permissions, matters).await
+    }
+
     fn at(&self, path: &str) -> Result<Url, UpstreamError> {
         at(&self.base, path).ok_or_else(|| UpstreamError::Invalid("GitLab has no such place".into()))
     }
@@ -112,61 +98,54 @@ fn at(base: &Url, path: &str) -> Option<Url> {
     base.join(path).ok()
 }
 
-impl Connector for GitLab {
-    fn flow(&self) -> Flow<'_> {
-        Flow::Redirect(self)
+impl Upstream for GitLab {
+    fn flow(&self) -> &CodeFlow {
+        &self.flow
     }
 
-    fn refresh(&self) -> Option<&dyn Refresh> {
-        Some(self)
-    }
-}
-
-impl RedirectFlow for GitLab {
-    fn depart<'a>(
-        &'a self,
-        scopes: Hints,
-        callback: &'a Url,
-        state: &'a str,
-    ) -> BoxFuture<'a, Result<Departure, UpstreamError>> {
+    fn question(&self, scopes: Hints) -> Question<'_> {
         let mut asked = vec!["read_user"];
         if self.wants_groups(scopes) {
             asked.push("openid");
             asked.extend(self.inherited.then_some("read_api"));
         }
-        let departure = self.flow.depart(&asked, &[], callback, state);
-        Box::pin(async { departure })
+        Question { scopes: asked, more: Vec::new() }
     }
 
-    fn arrive<'a>(
+    fn identify<'a>(
         &'a self,
+        tokens: &'a Tokens,
         scopes: Hints,
-        callback: &'a Url,
-        kept: &'a [u8],
-        query: &'a Form<'a>,
-    ) -> BoxFuture<'a, Result<SignedIn, UpstreamError>> {
+    ) -> BoxFuture<'a, Result<Identity, UpstreamError>> {
         Box::pin(async move {
-            let tokens = self.flow.redeem(callback, kept, query).await?;
-            self.signed_in(&tokens, scopes).await
+            let api = self.flow.api(tokens, &[]);
+            let user: User = api.get(&self.at("api/v4/user")?).await?;
+            if !user.state.is_empty() && user.state != "active" {
+                return Err(UpstreamError::Denied(format!(
+                    "the account of {:?} is {:?}",
+                    user.username, user.state
+                )));
+            }
+            let groups = if self.wants_groups(scopes) { self.groups(&api, &user).await? } else { Vec::new() };
+            let confirmed = user.confirmed_at.is_some_and(|at| !at.is_empty());
+            Ok(Identity {
+                user_id: if self.login_is_id { user.username.clone() } else { user.id.to_string() },
+                username: if user.name.is_empty() { user.email.clone() } else { user.name },
+                preferred_username: user.username,
+                email_verified: self.believes_email && confirmed && !user.email.is_empty(),
+                email: user.email,
+                groups,
+            })
         })
     }
-}
 
-impl Refresh for GitLab {
     /// GitLab's access tokens live two hours and Dex does not keep for how long: with a refresh token new ones are taken.
-    fn refresh<'a>(
-        &'a self,
-        scopes: Hints,
-        known: &'a Identity,
-        kept: &'a [u8],
-    ) -> BoxFuture<'a, Result<SignedIn, UpstreamError>> {
+    fn current(&self, kept: Tokens) -> BoxFuture<'_, Result<Tokens, UpstreamError>> {
         Box::pin(async move {
-            let kept = Tokens::of_kept(kept)?;
-            let tokens = match &kept.refresh {
-                Some(refresh) => self.flow.renew(refresh).await?,
-                None => kept,
-            };
-            self.signed_in(&tokens, Hints { offline: true, ..scopes }).await?.about(known)
+            match &kept.refresh {
+                Some(refresh) => self.flow.renew(refresh).await,
+                None => Ok(kept),
+            }
         })
     }
 }

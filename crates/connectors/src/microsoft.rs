@@ -7,18 +7,12 @@
 mod graph;
 mod settings;
 
-use std::sync::Arc;
-
-use ambient::{BoxFuture, Secret};
+use ambient::BoxFuture;
 use config::{Fields, KeyStyle};
-use provider::connector::{
-    Connector, Departure, Flow, Hints, Identity, RedirectFlow, Refresh, SignedIn, SubjectAudiences,
-    UpstreamError,
-};
+use provider::connector::{Hints, Identity, UpstreamError};
 use url::Url;
-use wire::form::Form;
 
-use crate::oauth2::{Api, CodeFlow, Tokens};
+use crate::oauth2::{Api, ByCode, CodeFlow, Question, Tokens, Upstream};
 use crate::{Built, Given, Kind};
 use settings::{PreferredUsername, Rules, Settings};
 
@@ -33,40 +27,13 @@ struct Microsoft {
 fn read(fields: &mut Fields<'_>, given: &Given<'_>) -> Option<Built> {
     let Settings { registration, authorize, token, graph, client, rules } = Settings::read(fields, given)?;
     let flow = CodeFlow::new(registration, authorize, token, client, given);
-    let connector = Arc::new(Microsoft { flow, graph, rules });
-    Some(Built { connector, audiences: SubjectAudiences::AnyOf(Arc::from([])) })
+    Some(ByCode::built(Microsoft { flow, graph, rules }))
 }
 
 impl Microsoft {
     /// Whether groups are needed: to be told, or to be judged by. Only a tenant of one's own has any.
     fn wants_groups(&self, scopes: Hints) -> bool {
         self.rules.own_tenant && (scopes.groups || !self.rules.allowed.is_empty())
-    }
-
-    async fn signed_in(&self, tokens: &Tokens, scopes: Hints) -> Result<SignedIn, UpstreamError> {
-        let api = self.flow.api(tokens, &[]);
-        let user = graph::user(&api, &self.graph).await?;
-        let groups = if self.wants_groups(scopes) { self.groups(&api).await? } else { Vec::new() };
-        let principal = user.user_principal_name.unwrap_or_default();
-        let email = if self.rules.email_to_lowercase { principal.to_lowercase() } else { principal };
-        let name = user.display_name.unwrap_or_default();
-        let preferred = match self.rules.preferred_username {
-            PreferredUsername::None => String::new(),
-            PreferredUsername::Name => name.clone(),
-            PreferredUsername::Email => email.clone(),
-            PreferredUsername::MailNickname => user.mail_nickname.unwrap_or_default(),
-            PreferredUsername::SamAccountName => user.on_premises_sam_account_name.unwrap_or_default(),
-        };
-        let identity = Identity {
-            user_id: user.id,
-            username: name,
-            preferred_username: preferred,
-            email_verified: self.rules.email_verified && !email.is_empty(),
-            email,
-            groups,
-        };
-        let kept = if scopes.offline { tokens.kept()? } else { Secret::default() };
-        Ok(SignedIn { identity, kept })
     }
 
     async fn groups(&self, api: &Api<'_>) -> Result<Vec<String>, UpstreamError> {
@@ -89,56 +56,48 @@ impl Microsoft {
     }
 }
 
-impl Connector for Microsoft {
-    fn flow(&self) -> Flow<'_> {
-        Flow::Redirect(self)
+impl Upstream for Microsoft {
+    const HINT: Option<&'static str> = Some("login_hint");
+
+    fn flow(&self) -> &CodeFlow {
+        &self.flow
     }
 
-    fn refresh(&self) -> Option<&dyn Refresh> {
-        Some(self)
-    }
-}
-
-impl RedirectFlow for Microsoft {
-    fn depart<'a>(
-        &'a self,
-        scopes: Hints,
-        callback: &'a Url,
-        state: &'a str,
-    ) -> BoxFuture<'a, Result<Departure, UpstreamError>> {
+    fn question(&self, scopes: Hints) -> Question<'_> {
         let mut asked: Vec<&str> = self.rules.scopes.iter().map(String::as_str).collect();
         asked.extend(self.wants_groups(scopes).then_some("directory.read.all"));
         asked.extend(scopes.offline.then_some("offline_access"));
         let more = [("prompt", self.rules.prompt.as_str()), ("domain_hint", self.rules.domain_hint.as_str())];
-        let more: Vec<_> = more.into_iter().filter(|(_, value)| !value.is_empty()).collect();
-        let departure = self.flow.depart(&asked, &more, callback, state);
-        Box::pin(async { departure })
+        Question { scopes: asked, more: more.into_iter().filter(|(_, value)| !value.is_empty()).collect() }
     }
 
-    fn arrive<'a>(
+    fn identify<'a>(
         &'a self,
+        tokens: &'a Tokens,
         scopes: Hints,
-        callback: &'a Url,
-        kept: &'a [u8],
-        query: &'a Form<'a>,
-    ) -> BoxFuture<'a, Result<SignedIn, UpstreamError>> {
+    ) -> BoxFuture<'a, Result<Identity, UpstreamError>> {
         Box::pin(async move {
-            let tokens = self.flow.redeem(callback, kept, query).await?;
-            self.signed_in(&tokens, scopes).await
-        })
-    }
-}
-
-impl Refresh for Microsoft {
-    fn refresh<'a>(
-        &'a self,
-        scopes: Hints,
-        known: &'a Identity,
-        kept: &'a [u8],
-    ) -> BoxFuture<'a, Result<SignedIn, UpstreamError>> {
-        Box::pin(async move {
-            let tokens = self.flow.current(Tokens::of_kept(kept)?).await?;
-            self.signed_in(&tokens, Hints { offline: true, ..scopes }).await?.about(known)
+            let api = self.flow.api(tokens, &[]);
+            let user = graph::user(&api, &self.graph).await?;
+            let groups = if self.wants_groups(scopes) { self.groups(&api).await? } else { Vec::new() };
+            let principal = user.user_principal_name.unwrap_or_default();
+            let email = if self.rules.email_to_lowercase { principal.to_lowercase() } else { principal };
+            let name = user.display_name.unwrap_or_default();
+            let preferred = match self.rules.preferred_username {
+                PreferredUsername::None => String::new(),
+                PreferredUsername::Name => name.clone(),
+                PreferredUsername::Email => email.clone(),
+                PreferredUsername::MailNickname => user.mail_nickname.unwrap_or_default(),
+                PreferredUsername::SamAccountName => user.on_premises_sam_account_name.unwrap_or_default(),
+            };
+            Ok(Identity {
+                user_id: user.id,
+                username: name,
+                preferred_username: preferred,
+                email_verified: self.rules.email_verified && !email.is_empty(),
+                email,
+                groups,
+            })
         })
     }
 }

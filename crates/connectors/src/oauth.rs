@@ -2,18 +2,13 @@
 //!
 //! Groups come from there alone: the payload of an access token, which Dex reads too, is nobody's word (weakness K4).
 
-use std::sync::Arc;
-
-use ambient::{BoxFuture, Secret};
+use ambient::BoxFuture;
 use config::{Fields, HttpUrl, KeyStyle};
-use provider::connector::{
-    Connector, Departure, Flow, Hints, Identity, RedirectFlow, SignedIn, SubjectAudiences, UpstreamError,
-};
+use provider::connector::{Hints, Identity, UpstreamError};
 use url::Url;
-use wire::form::Form;
 use wire::json::Value;
 
-use crate::oauth2::{self, CodeFlow, Registration, SecretIn, Tokens};
+use crate::oauth2::{self, ByCode, CodeFlow, Question, Registration, SecretIn, Tokens, Upstream};
 use crate::{Built, Given, Kind, root_ca};
 
 pub(crate) const KIND: Kind = Kind { kind: "oauth", keys: KeyStyle::Dex, read, file: file!() };
@@ -55,7 +50,7 @@ fn read(fields: &mut Fields<'_>, given: &Given<'_>) -> Option<Built> {
     let flow =
         CodeFlow::new(registration?, authorize?, token?, client?, given).secret_in(SecretIn::HeaderOrBody);
     let connector = OAuth { flow, userinfo: userinfo?, scopes, mapping };
-    Some(Built { connector: Arc::new(connector), audiences: SubjectAudiences::AnyOf(Arc::from([])) })
+    Some(ByCode::built(connector))
 }
 
 impl Mapping {
@@ -136,36 +131,25 @@ fn number(id: i64) -> String {
     format!("{sign}{first}{point}{rest}e+{exponent:02}")
 }
 
-impl Connector for OAuth {
-    fn flow(&self) -> Flow<'_> {
-        Flow::Redirect(self)
-    }
-}
+impl Upstream for OAuth {
+    const REFRESHES: bool = false;
 
-impl RedirectFlow for OAuth {
-    fn depart<'a>(
-        &'a self,
-        _: Hints,
-        callback: &'a Url,
-        state: &'a str,
-    ) -> BoxFuture<'a, Result<Departure, UpstreamError>> {
-        let scopes: Vec<&str> = self.scopes.iter().map(String::as_str).collect();
-        let departure = self.flow.depart(&scopes, &[], callback, state);
-        Box::pin(async { departure })
+    fn flow(&self) -> &CodeFlow {
+        &self.flow
     }
 
-    fn arrive<'a>(
+    fn question(&self, _: Hints) -> Question<'_> {
+        Question { scopes: self.scopes.iter().map(String::as_str).collect(), more: Vec::new() }
+    }
+
+    fn identify<'a>(
         &'a self,
+        tokens: &'a Tokens,
         scopes: Hints,
-        callback: &'a Url,
-        kept: &'a [u8],
-        query: &'a Form<'a>,
-    ) -> BoxFuture<'a, Result<SignedIn, UpstreamError>> {
+    ) -> BoxFuture<'a, Result<Identity, UpstreamError>> {
         Box::pin(async move {
-            let tokens: Tokens = self.flow.redeem(callback, kept, query).await?;
-            let answer = self.flow.api(&tokens, &[]).document(&self.userinfo).await?;
-            let identity = self.mapping.identify(&answer.body, scopes)?;
-            Ok(SignedIn { identity, kept: Secret::default() })
+            let answer = self.flow.api(tokens, &[]).document(&self.userinfo).await?;
+            self.mapping.identify(&answer.body, scopes)
         })
     }
 }

@@ -14,6 +14,7 @@ pub mod grants;
 pub mod introspection;
 mod issue;
 pub mod keys;
+mod likeness;
 mod limits;
 pub mod login;
 mod own;

@@ -3,7 +3,8 @@
 //!
 //! Charges stand under who is asked about *and* where from, and under the address alone; under the account alone they run
 //! dry only if many addresses try at once, since one address is held up long before. A browser that was right about a name
-//! before has tries of its own. So nobody locks anybody else out: it takes a crowd, or an address that is shared with
+//! before has tries of its own. An address of IPv6 is charged to its network, and to the site that this is one of: whoever has
+//! a /48 has 65,536 networks. So nobody locks anybody else out: it takes a crowd, or an address that is shared with
 //! somebody who signs in there for the first time, and ends within seconds of their stopping.
 //!
 //! Counted in memory, by each replica for itself. The number of things counted is bounded; the least charged are
@@ -17,14 +18,15 @@ use std::time::Duration;
 use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::error::Fault;
+use crate::likeness::likeness;
 
 /// What is guarded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Door {
+pub(crate) enum Door<'b> {
     /// A password, in a form or in a grant.
     Password,
-    /// A password, in a browser that was right about it before.
-    KnownBrowser,
+    /// A password, in this browser, which was right about it before.
+    KnownBrowser(&'b str),
     /// A client's secret.
     ClientSecret,
     /// The code that a person types for a device.
@@ -60,7 +62,7 @@ impl Limits {
     pub(crate) fn admit(
         &self,
         now: Duration,
-        door: Door,
+        door: Door<'_>,
         address: Option<IpAddr>,
         account: &str,
     ) -> Result<Try<'_>, Fault> {
@@ -104,25 +106,55 @@ fn paid_at(seen: &HashMap<Key, Duration>, key: &Key, now: Duration) -> Duration 
 }
 
 /// What a try is charged to.
-fn rules(door: Door, address: Option<IpAddr>, account: &str) -> Vec<(Key, Rule)> {
+fn rules(door: Door<'_>, address: Option<IpAddr>, account: &str) -> Vec<(Key, Rule)> {
     let rule = |at_once, millis| Rule { at_once, every: Duration::from_millis(millis) };
-    let folded = account.to_lowercase();
+    let folded = likeness(account);
     let network = address.map(network).unwrap_or_default();
     let both = key(door, "both", &network, &folded);
     let there = key(door, "address", &network, "");
     let who = key(door, "account", "", &folded);
+    let site = address.and_then(site);
+    let of_site = |rule: Rule, times: u32| {
+        let at = site.as_deref().map(|site| key(door, "site", site, ""));
+        at.map(|key| (key, rule.times(times)))
+    };
+    let both_of_site = |rule: Rule, times: u32| {
+        let at = site.as_deref().map(|site| key(door, "both of site", site, &folded));
+        at.map(|key| (key, rule.times(times)))
+    };
     match door {
         Door::Password => {
             // Behind a proxy that nobody told us of, many people have one address, and it is a private one.
-            let there =
-                (there, if address.is_none_or(is_private) { rule(100, 200) } else { rule(50, 2_000) });
-            vec![(both, rule(10, 10_000)), there, (who, rule(100, 1_000))]
+            let of_address = if address.is_none_or(is_private) { rule(100, 200) } else { rule(50, 2_000) };
+            let of_both = rule(10, 10_000);
+            // Half of what an account bears: one site alone locks nobody out.
+            let sites = both_of_site(of_both, 5).into_iter().chain(of_site(of_address, SITE));
+            let all = [(both, of_both), (there, of_address), (who, rule(100, 1_000))];
+            all.into_iter().chain(sites).collect()
         }
-        Door::KnownBrowser => vec![(who, rule(10, 10_000))],
+        Door::KnownBrowser(browser) => {
+            // Who has an account whose name is alike has as many browsers as they like that are known for it.
+            let own = key(door, "browser", browser, "");
+            vec![(own, rule(10, 10_000)), (who, rule(100, 1_000))]
+        }
         // Secrets are long: what is guarded is the work, and the log.
-        Door::ClientSecret => vec![(both, rule(60, 1_000)), (there, rule(300, 200))],
-        Door::UserCode => vec![(there, rule(10, 10_000)), (key(door, "all", "", ""), rule(1_000, 100))],
-        Door::DeviceCode => vec![(there, rule(30, 10_000)), (key(door, "all", "", ""), rule(1_000, 100))],
+        Door::ClientSecret => {
+            let (of_both, of_address) = (rule(60, 1_000), rule(300, 200));
+            let sites = both_of_site(of_both, SITE).into_iter().chain(of_site(of_address, SITE));
+            [(both, of_both), (there, of_address)].into_iter().chain(sites).collect()
+        }
+        Door::UserCode | Door::DeviceCode => {
+            let of_address = if door == Door::UserCode { rule(10, 10_000) } else { rule(30, 10_000) };
+            let all = [(there, of_address), (key(door, "all", "", ""), rule(1_000, 100))];
+            all.into_iter().chain(of_site(of_address, SITE)).collect()
+        }
+    }
+}
+
+impl Rule {
+    /// For that many times as many.
+    fn times(self, times: u32) -> Self {
+        Self { at_once: self.at_once * times, every: self.every / times }
     }
 }
 
@@ -141,8 +173,23 @@ fn network(address: IpAddr) -> String {
     }
 }
 
-fn key(door: Door, kind: &str, network: &str, account: &str) -> Key {
-    let named = format!("{door:?}\0{kind}\0{network}\0{account}");
+/// The /48 of an IPv6 address: what a site is given (RFC 6177 section 2), and what anybody can have for little.
+fn site(address: IpAddr) -> Option<String> {
+    match address.to_canonical() {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(v6) => Some(v6.segments().into_iter().take(3).map(|part| format!("{part:x}:")).collect()),
+    }
+}
+
+fn key(door: Door<'_>, kind: &str, network: &str, account: &str) -> Key {
+    let door = match door {
+        Door::Password => "password",
+        Door::KnownBrowser(_) => "known browser",
+        Door::ClientSecret => "client secret",
+        Door::UserCode => "user code",
+        Door::DeviceCode => "device code",
+    };
+    let named = format!("{door}\0{kind}\0{network}\0{account}");
     let mut key = [0; 16];
     for (place, byte) in key.iter_mut().zip(digest(&SHA256, named.as_bytes()).as_ref()) {
         *place = *byte;
@@ -163,6 +210,9 @@ fn forget(seen: &mut HashMap<Key, Duration>, now: Duration) {
     seen.retain(|_, charge| *charge > median);
 }
 
+/// What a site may, in times of what a network may.
+const SITE: u32 = 10;
+
 /// Things counted at once: some megabytes.
 const MOST: usize = 65_536;
 
@@ -170,7 +220,7 @@ const MOST: usize = 65_536;
 mod tests {
     use super::*;
 
-    fn at(limits: &Limits, now: u64, door: Door, address: &str, account: &str) -> bool {
+    fn at(limits: &Limits, now: u64, door: Door<'_>, address: &str, account: &str) -> bool {
         limits.admit(Duration::from_secs(now), door, address.parse().ok(), account).is_ok()
     }
 
@@ -198,6 +248,46 @@ mod tests {
         assert_eq!(all, 50);
         assert_eq!(tries(&limits, 0, "2001:db8::ffff", "x", 1), 0, "one network is one address");
         assert_eq!(tries(&limits, 0, "2001:db8:0:1::1", "x", 1), 1);
+    }
+
+    #[test]
+    fn dex_l5_other_spellings_are_no_other_account() {
+        let limits = Limits::default();
+        let spellings =
+            ["ana", "ANA", " ana", "a\u{200b}na", "\u{ff41}na", "\u{e1}na", "ana\0", "ana\u{3000}"];
+        let all: usize = spellings.iter().map(|name| tries(&limits, 0, "192.0.2.1", name, 10)).sum();
+        assert_eq!(all, 10);
+        assert_eq!(tries(&limits, 0, "192.0.2.1", "anna", 1), 1);
+    }
+
+    /// Who has a site has 65,536 networks.
+    #[test]
+    fn dex_l5_a_site_is_held_up_whichever_of_its_networks_it_comes_from() {
+        let limits = Limits::default();
+        let from = |network: u32| format!("2001:db8:7:{network:x}::1");
+        let one: usize = (0..1_000).map(|n| tries(&limits, 0, &from(n), "ana", 1)).sum();
+        assert_eq!(one, 50, "at one account");
+        assert_eq!(tries(&limits, 0, "192.0.2.1", "ana", 1), 1, "and nobody is locked out by it");
+        let all: usize = (0..1_000).map(|n| tries(&limits, 0, &from(n), &format!("a{n}"), 1)).sum();
+        assert_eq!(all, 450, "at all of them");
+        assert_eq!(tries(&limits, 0, "2001:db8:8::1", "ben", 1), 1, "the neighbours are not");
+        for (door, most) in [(Door::ClientSecret, 3_000), (Door::UserCode, 100), (Door::DeviceCode, 300)] {
+            let limits = Limits::default();
+            let tried = (0..4_000).filter(|n| at(&limits, 0, door, &from(*n), &format!("a{n}")));
+            assert_eq!(tried.count(), most, "{door:?}");
+        }
+    }
+
+    /// Who may make accounts may have one whose name is alike, and sign in to it as often as they like.
+    #[test]
+    fn dex_l5_however_many_browsers_are_known_an_account_is_one() {
+        let limits = Limits::default();
+        let browsers = (0..50).map(|n| format!("browser-{n}"));
+        let tried = browsers.map(|browser| {
+            (0..10).filter(|_| at(&limits, 0, Door::KnownBrowser(&browser), "x", "ana")).count()
+        });
+        assert_eq!(tried.sum::<usize>(), 100);
+        assert_eq!((0..50).filter(|_| at(&limits, 0, Door::KnownBrowser("b"), "x", "ben")).count(), 10);
     }
 
     /// However long one address tries, its victim signs in from elsewhere.

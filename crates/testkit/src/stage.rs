@@ -9,7 +9,8 @@ use ambient::{Observer, Secret, SystemRandom, Tasks};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD as URL};
 use config::{Environment, Faults, KeyStyle, Section};
-use provider::connector::Opened;
+use http::HeaderMap;
+use provider::connector::{Inbound, Opened};
 use provider::error::Error;
 use provider::event::{Decision, Event};
 use provider::grants::REPEATABLE;
@@ -188,7 +189,22 @@ impl Stage {
     /// # Errors
     /// The provider's.
     pub async fn callback(&self, query: &str, cookies: Option<&str>) -> Result<Reply, Stop> {
-        self.provider.callback(&peer(), &Form::parse(query, &[]).unwrap(), cookies).await
+        self.arrive("/dex/callback", query, cookies, &HeaderMap::new()).await
+    }
+
+    /// Comes back to this path, with these headers.
+    ///
+    /// # Errors
+    /// The provider's.
+    pub async fn arrive(
+        &self,
+        path: &str,
+        query: &str,
+        cookies: Option<&str>,
+        headers: &HeaderMap,
+    ) -> Result<Reply, Stop> {
+        let (form, inbound) = (Form::parse(query, &[]).unwrap(), Inbound { connection: None, headers });
+        self.provider.arrive(&peer(), path, &form, cookies, &inbound).await
     }
 
     /// The decisions since the last call.

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use ambient::{BoxFuture, Secret, Time};
 use provider::connector::{
-    Connector, Departure, Flow, Hints, Identity, Opened, PasswordFlow, Presented, RedirectFlow, Refresh,
-    SignedIn, SubjectAudience, SubjectAudiences, UpstreamError, VouchError, VouchSubject, Vouched,
+    Connector, Departure, Flow, Hints, Identity, Inbound, Opened, PasswordFlow, Presented, ProxiedFlow,
+    RedirectFlow, Refresh, SignedIn, SubjectAudience, SubjectAudiences, UpstreamError, VouchError,
+    VouchSubject, Vouched,
 };
 use serde_json::{Value, json};
 use token::{Audience, Expect, KeySet, Rejected, SubjectToken, Trust, UnverifiedJwt, Verified, Verifier};
@@ -37,6 +38,10 @@ pub enum Door {
     Password,
     /// Whoever comes back with `code=good`.
     Redirect,
+    /// The same, back to a callback of its own, and with hints.
+    OwnCallback,
+    /// Whoever a proxy calls `alice` in `X-Remote-User`.
+    Proxied,
 }
 
 /// How it answers.
@@ -133,7 +138,8 @@ impl Connector for Upstream {
         match self.door {
             Door::None => Flow::None,
             Door::Password => Flow::Password(self),
-            Door::Redirect => Flow::Redirect(self),
+            Door::Redirect | Door::OwnCallback => Flow::Redirect(self),
+            Door::Proxied => Flow::Proxied(self),
         }
     }
 
@@ -164,7 +170,22 @@ impl PasswordFlow for Upstream {
     }
 }
 
+impl ProxiedFlow for Upstream {
+    fn arrive(&self, inbound: &Inbound<'_>) -> Result<SignedIn, UpstreamError> {
+        let said = inbound.headers.get("x-remote-user").and_then(|value| value.to_str().ok());
+        if said == Some("alice") { self.answer() } else { Err(UpstreamError::Invalid("nobody".into())) }
+    }
+}
+
 impl RedirectFlow for Upstream {
+    fn hint_parameter(&self) -> Option<&'static str> {
+        (self.door == Door::OwnCallback).then_some("login_hint")
+    }
+
+    fn has_own_callback(&self) -> bool {
+        self.door == Door::OwnCallback
+    }
+
     fn depart<'a>(
         &'a self,
         _: Hints,

@@ -86,4 +86,7 @@ pub struct Upstream {
     /// Optional.
     #[serde(default)]
     pub token_endpoint_auth_methods_supported: Vec<String>,
+    /// Optional (RFC 9207 section 3).
+    #[serde(default)]
+    pub authorization_response_iss_parameter_supported: Option<bool>,
 }

@@ -30,6 +30,9 @@ struct Group {
 #[derive(Deserialize)]
 struct Member {
     access_level: u64,
+    /// Absent where nobody has to be let in by anybody.
+    #[serde(default)]
+    membership_state: Option<String>,
 }
 
 /// The groups that UserInfo names, and `group:permission` for those it gives one in.
@@ -59,37 +62,44 @@ pub(super) async fn of_userinfo(
     Ok(groups)
 }
 
-/// All groups that somebody is in, also because of one above or one that was invited.
+/// All groups that somebody is in, also because of one above or one that was invited. The list alone would not do: it holds
+/// the groups of projects too that somebody may only look into.
 pub(super) async fn inherited(
     api: &Api<'_>,
     base: &Url,
     id: u64,
     permissions: bool,
+    matters: impl Fn(&str) -> bool,
 ) -> Result<Vec<String>, UpstreamError> {
     let nowhere = || UpstreamError::Invalid("GitLab has no such place".into());
     let first = base.join("api/v4/groups?all_available=false&per_page=100").map_err(|_| nowhere())?;
     let found: Vec<Group> = api.pages(first).await?;
     let mut groups = Vec::with_capacity(found.len());
-    for group in found {
-        let permission = if permissions { level(api, base, group.id, id).await? } else { None };
+    for group in found.into_iter().filter(|group| matters(&group.full_path)) {
+        let Some(member) = membership(api, base, group.id, id).await? else { continue };
+        let permission = name(member.access_level).filter(|_| permissions);
         groups.push(group.full_path.clone());
         groups.extend(permission.map(|name| format!("{}:{name}", group.full_path)));
     }
     Ok(groups)
 }
 
-/// What somebody may do in a group; who may not know that is told nothing.
-async fn level(
+/// What somebody is in a group. Who is none, or may not know it, is no member; nor is who still waits to be let in.
+async fn membership(
     api: &Api<'_>,
     base: &Url,
     group: u64,
     user: u64,
-) -> Result<Option<&'static str>, UpstreamError> {
+) -> Result<Option<Member>, UpstreamError> {
     let nowhere = |_| UpstreamError::Invalid("GitLab has no such place".into());
     let url = base.join(&format!("api/v4/groups/{group}/members/all/{user}")).map_err(nowhere)?;
     let answer = api.status(&url).await?;
     match answer.status {
-        StatusCode::OK => Ok(name(parsed::<Member>(&answer, &url)?.access_level)),
+        StatusCode::OK => {
+            let member = parsed::<Member>(&answer, &url)?;
+            let is_in = member.membership_state.as_deref().is_none_or(|state| state == "active");
+            Ok(Some(member).filter(|member| is_in && member.access_level > NO_ACCESS))
+        }
         StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => Ok(None),
         _ => Err(of_status(&answer, url.path())),
     }
@@ -110,3 +120,6 @@ const fn name(level: u64) -> Option<&'static str> {
         _ => return None,
     })
 }
+
+/// Below every level.
+const NO_ACCESS: u64 = 0;

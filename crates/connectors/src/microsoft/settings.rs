@@ -84,6 +84,13 @@ impl Rules {
             let what = "has groups without a tenant of its own: nobody could be asked for them";
             fields.error(what, "write the tenant, or remove groups");
         }
+        let groups_by_id =
+            fields.one_of("groupNameFormat", &[("name", false), ("id", true)]).unwrap_or(false);
+        if !allowed.is_empty() && !groups_by_id {
+            let what =
+                "lets people in by the display names of groups, which others may give to groups of their own";
+            fields.warning(what, "write groupNameFormat: id, and the ids of the groups");
+        }
         let scopes: Vec<String> = fields.or_default("scopes");
         let preferred = [
             ("name", PreferredUsername::Name),
@@ -96,7 +103,7 @@ impl Rules {
             allowed,
             tell_allowed_alone: fields.or("useGroupsAsWhitelist", false),
             only_security_groups: fields.or("onlySecurityGroups", false),
-            groups_by_id: fields.one_of("groupNameFormat", &[("name", false), ("id", true)]).unwrap_or(false),
+            groups_by_id,
             batches: fields.or("batchGroupLookups", false),
             email_to_lowercase: fields.or("emailToLowercase", false),
             email_verified: fields.or("emailVerified", false),

@@ -1,8 +1,8 @@
 //! Signing in by redirect, and asking again at refresh.
 //!
 //! What protects the way back: `state` binds it to this browser (the provider's), `nonce` binds the ID token to this
-//! attempt, the code verifier binds the code to us, and `iss` in the answer (RFC 9207), if it is there, must be the
-//! upstream's. The ID token is verified for this purpose alone.
+//! attempt, the code verifier binds the code to us, and `iss` in the answer (RFC 9207) must be the upstream's; it may be missing
+//! only if the upstream does not say that it sends it. The ID token is verified for this purpose alone.
 
 use ambient::{BoxFuture, RandomExt as _, Secret};
 use aws_lc_rs::digest;
@@ -17,6 +17,7 @@ use super::Oidc;
 use super::asking::{Granted, Kept, Refused};
 use super::claims::{Unfit, Who};
 use super::settings::Pkce;
+use crate::oauth2::Callback;
 
 /// What is remembered until the browser returns.
 #[derive(Serialize, Deserialize)]
@@ -48,6 +49,14 @@ impl RedirectFlow for Oidc {
         })
     }
 
+    fn hint_parameter(&self) -> Option<&'static str> {
+        Some("login_hint")
+    }
+
+    fn has_own_callback(&self) -> bool {
+        self.settings.callback == Callback::Own
+    }
+
     fn arrive<'a>(
         &'a self,
         _: Hints,
@@ -58,7 +67,8 @@ impl RedirectFlow for Oidc {
         Box::pin(async move {
             let attempt: Attempt = serde_json::from_slice(kept)
                 .map_err(|_| UpstreamError::Invalid("the attempt was not begun here".into()))?;
-            let code = self.code(query)?;
+            let document = self.endpoints.document().await.map_err(UpstreamError::Unavailable)?;
+            let code = self.code(query, document.authorization_response_iss_parameter_supported)?;
             let mut ask = vec![
                 ("grant_type", "authorization_code"),
                 ("code", code),
@@ -154,9 +164,15 @@ impl Oidc {
     }
 
     /// The code that came back, if it came from this upstream.
-    fn code<'q>(&self, query: &'q Form<'_>) -> Result<&'q str, UpstreamError> {
-        if query.get("iss").is_some_and(|iss| !self.issuers.iter().any(|issuer| **issuer == *iss)) {
-            return Err(UpstreamError::Invalid("the answer is another issuer's (iss, RFC 9207)".into()));
+    fn code<'q>(&self, query: &'q Form<'_>, sends_issuer: Option<bool>) -> Result<&'q str, UpstreamError> {
+        let why = match query.get("iss") {
+            Some(iss) if self.issuers.iter().any(|issuer| **issuer == *iss) => None,
+            Some(_) => Some("the answer is another issuer's (iss, RFC 9207)"),
+            None if sends_issuer == Some(true) => Some("the answer names no issuer (iss, RFC 9207)"),
+            None => None,
+        };
+        if let Some(why) = why {
+            return Err(UpstreamError::Invalid(why.into()));
         }
         if let Some(error) = query.get("error") {
             let told: String = error.chars().take(EXCERPT).collect();

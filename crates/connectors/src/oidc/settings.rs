@@ -5,7 +5,7 @@ use config::{Fields, HttpUrl};
 use url::Url;
 
 use crate::Given;
-use crate::oauth2::check_redirect;
+use crate::oauth2::Callback;
 
 pub(super) struct Settings {
     pub(super) issuer: String,
@@ -13,6 +13,7 @@ pub(super) struct Settings {
     pub(super) issuer_alias: Option<String>,
     pub(super) client_id: Option<String>,
     pub(super) client_secret: Option<Secret<String>>,
+    pub(super) callback: Callback,
     /// Further audiences of subject tokens.
     pub(super) audiences: Vec<String>,
     pub(super) overrides: Overrides,
@@ -52,7 +53,7 @@ impl Settings {
         let issuer_alias: Option<HttpUrl> = fields.optional("issuerAlias");
         let okta = issuer.as_ref().is_some_and(is_okta);
         let scopes: Option<Vec<String>> = fields.optional("scopes");
-        check_redirect(fields, given);
+        let callback = Callback::read(fields, given);
         refuse_hosted_domains(fields);
         if issuer.as_ref().is_some_and(|issuer| issuer.url().scheme() == "http") {
             fields.warning(
@@ -67,6 +68,7 @@ impl Settings {
             client_secret: fields
                 .optional("clientSecret")
                 .filter(|secret: &Secret<String>| !secret.expose().is_empty()),
+            callback,
             audiences: fields.or_default("audiences"),
             overrides: Overrides::read(fields),
             basic_auth_unsupported: fields.or("basicAuthUnsupported", okta),

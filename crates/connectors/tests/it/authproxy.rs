@@ -27,11 +27,19 @@ fn arrive(
     flow.arrive(&Inbound { connection, headers: &headers }).map(|signed_in| signed_in.identity)
 }
 
+/// The headers that Dex reads unasked.
+fn named() -> Value {
+    json!({
+        "userIDHeader": "X-Remote-User-Id", "userNameHeader": "X-Remote-User-Name",
+        "emailHeader": "X-Remote-User-Email", "groupHeader": "X-Remote-Group",
+    })
+}
+
 const PROXY: Option<&str> = Some("10.1.2.3");
 
 #[test]
 fn who_it_is_stands_in_the_headers() {
-    let proxy = opened(&json!({}));
+    let proxy = opened(&named());
     let all = [
         ("x-remote-user", "ana"),
         ("x-remote-user-id", "u-1"),
@@ -84,9 +92,44 @@ fn attack_22_only_a_trusted_proxy_is_believed() {
     assert!(told.contains("warning: connectors[0].config: has no trustedProxies"), "{told}");
 }
 
+/// A proxy that sets one header lets the others through as the browser wrote them.
+#[test]
+fn attack_22_headers_that_are_not_configured_are_not_read() {
+    let all = [
+        ("x-remote-user", "ana"),
+        ("x-remote-user-id", "root"),
+        ("x-remote-user-name", "Root"),
+        ("x-remote-user-email", "root@example.com"),
+        ("x-remote-group", "admins"),
+    ];
+    let ana = Identity {
+        user_id: "ana".into(),
+        username: "ana".into(),
+        email: "ana".into(),
+        ..Identity::default()
+    };
+    assert_eq!(arrive(&opened(&json!({})), PROXY, &all).unwrap(), ana);
+    for (key, header, changed) in [
+        ("userIDHeader", "X-Remote-User-Id", Identity { user_id: "root".into(), ..ana.clone() }),
+        (
+            "userNameHeader",
+            "X-Remote-User-Name",
+            Identity { preferred_username: "Root".into(), ..ana.clone() },
+        ),
+        ("emailHeader", "X-Remote-User-Email", Identity { email: "root@example.com".into(), ..ana.clone() }),
+        ("groupHeader", "X-Remote-Group", Identity { groups: vec!["admins".into()], ..ana.clone() }),
+    ] {
+        let config = json!({(key): header});
+        assert_eq!(arrive(&opened(&config), PROXY, &all).unwrap(), changed, "{key}");
+        assert_eq!(arrive(&opened(&json!({(key): ""})), PROXY, &all).unwrap(), ana, "{key} is empty");
+        let told = faults_of("authproxy", &json!({(key): "no header"}));
+        assert!(told.contains("which is no header's name"), "{told}");
+    }
+}
+
 #[test]
 fn attack_22_a_header_that_comes_twice_is_nobodys_word() {
-    let proxy = opened(&json!({}));
+    let proxy = opened(&named());
     for twice in
         ["x-remote-user", "x-remote-user-id", "x-remote-user-name", "x-remote-user-email", "x-remote-group"]
     {

@@ -38,7 +38,7 @@ pub(crate) fn ana() -> Identity {
         username: "Ana B".into(),
         preferred_username: "ana".into(),
         email: "ana@example.com".into(),
-        email_verified: true,
+        email_verified: false,
         groups: ["acme", "acme:dev", "acme:art", "guild", "guild:ops"].map(String::from).to_vec(),
     }
 }
@@ -53,17 +53,33 @@ async fn gitea_signs_somebody_in_and_asks_again() {
     assert_eq!(signed_in.identity, want);
     assert_eq!(site_.refresh(signed_in.kept.expose()).await.unwrap().identity, want);
     assert!(denied(&site_.refresh(br#"{"accessToken":"revoked"}"#).await));
-    site_.set(
-        "/api/v1/user/emails",
-        json!([{"email": "other@example.com", "verified": true, "primary": true}]),
-    );
-    assert!(!site_.login(ALL).await.unwrap().identity.email_verified, "of another address");
     let said = site(json!({"rootCAs": []})).await.login(ALL).await;
     assert!(matches!(said, Err(UpstreamError::Unavailable(_))), "a stranger's authority: {said:?}");
     assert!(site(json!({"rootCAs": [], "insecureSkipVerify": true})).await.login(ALL).await.is_ok());
     let plain = site(json!({"useLoginAsID": true})).await;
     let identity = plain.login(ALL).await.unwrap().identity;
     assert_eq!((identity.user_id.as_str(), identity.groups.len()), ("ana", 0));
+}
+
+/// A server without confirmation mail says of whatever somebody types in that it is verified.
+#[tokio::test]
+async fn attack_24_a_giteas_addresses_are_believed_only_where_that_is_written() {
+    let of = |email: &str, verified: bool| json!([{"email": email, "verified": verified, "primary": true}]);
+    for (config, said, verified) in [
+        (json!({}), of("ana@example.com", true), false),
+        (json!({"emailVerified": false}), of("ana@example.com", true), false),
+        (json!({"emailVerified": true}), of("ana@example.com", true), true),
+        (json!({"emailVerified": true}), of("ana@example.com", false), false),
+        (json!({"emailVerified": true}), of("other@example.com", true), false),
+        (json!({"emailVerified": true}), json!([]), false),
+    ] {
+        let site = site(config.clone()).await;
+        site.set("/api/v1/user/emails", said.clone());
+        let signed_in = site.login(ALL).await.unwrap();
+        assert_eq!(signed_in.identity.email_verified, verified, "{config} {said}");
+        let again = site.refresh(signed_in.kept.expose()).await.unwrap();
+        assert_eq!(again.identity.email_verified, verified, "{config} {said}");
+    }
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ pub(crate) fn ana() -> Identity {
         username: "Ana B".into(),
         preferred_username: "ana".into(),
         email: "ana@example.com".into(),
-        email_verified: true,
+        email_verified: false,
         groups: ["ops", "ops/deploy", "opsec"].map(String::from).to_vec(),
     }
 }
@@ -106,26 +106,71 @@ async fn permissions_are_told_where_that_is_wanted() {
     site_.set("/api/v4/groups/1/members/all/17", json!({"access_level": 40}));
     site_.set("/api/v4/groups/3/members/all/17", json!({"access_level": 41}));
     let groups = site_.login(ALL).await.unwrap().identity.groups;
-    assert_eq!(groups, ["ops", "ops:maintainer", "x/y", "z"]);
+    assert_eq!(groups, ["ops", "ops:maintainer", "z"]);
     site_.answers("/api/v4/groups/2/members/all/17", 500, json!({}));
     assert!(matches!(site_.login(ALL).await, Err(UpstreamError::Unavailable(_))));
 }
 
+/// Whoever is let into one project sees its group in the list, and is no member of it.
+#[tokio::test]
+async fn attack_24_who_is_let_into_a_project_is_no_member_of_its_group() {
+    let listed = json!([{"id": 1, "full_path": "ops"}, {"id": 2, "full_path": "ops/deploy"}, {"id": 3, "full_path": "art"}]);
+    let open = async |more: Value| {
+        let mut config = json!({"inheritedGroups": true});
+        config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let site = site(config).await;
+        site.set("/api/v4/groups", listed.clone());
+        site.set(
+            "/api/v4/groups/3/members/all/17",
+            json!({"access_level": 30, "membership_state": "active"}),
+        );
+        site
+    };
+    let site_ = open(json!({})).await;
+    for (status, member) in [
+        (404, json!({})),
+        (403, json!({})),
+        (200, json!({"access_level": 0})),
+        (200, json!({"access_level": 30, "membership_state": "awaiting"})),
+    ] {
+        site_.answers("/api/v4/groups/1/members/all/17", status, member.clone());
+        assert_eq!(site_.login(ALL).await.unwrap().identity.groups, ["art"], "{status} {member}");
+    }
+    site_.set("/api/v4/groups/1/members/all/17", json!({"access_level": 5}));
+    assert_eq!(site_.login(ALL).await.unwrap().identity.groups, ["ops", "art"]);
+
+    let restricted = open(json!({"groups": ["ops"]})).await;
+    for scopes in [ALL, NOTHING] {
+        assert!(denied(&restricted.login(scopes).await));
+    }
+    assert!(denied(&restricted.refresh(br#"{"accessToken":"canary-access-token"}"#).await));
+    assert_eq!(restricted.server.requests("/api/v4/groups/3/members/all/17"), 0, "nothing hangs on it");
+    let level = json!({"groups": ["ops:maintainer"], "getGroupsPermission": true});
+    let restricted = open(level).await;
+    for (level, good) in [(30, false), (40, true)] {
+        restricted.set("/api/v4/groups/1/members/all/17", json!({"access_level": level}));
+        let said = restricted.login(NOTHING).await;
+        assert!(if good { said.unwrap().identity.groups == ["ops:maintainer"] } else { denied(&said) });
+    }
+}
+
 #[tokio::test]
 async fn attack_24_gitlab_says_who_is_active_and_what_is_confirmed() {
-    let site = site(json!({})).await;
-    for (member, value, active, verified) in [
-        ("confirmed_at", json!(null), true, false),
-        ("state", json!("blocked"), false, false),
-        ("state", json!("deactivated"), false, false),
-        ("email", json!(""), true, false),
+    for (believed, member, value, active, verified) in [
+        (json!({}), "name", json!("Ana B"), true, false),
+        (json!({"emailVerified": true}), "name", json!("Ana B"), true, true),
+        (json!({"emailVerified": true}), "confirmed_at", json!(null), true, false),
+        (json!({"emailVerified": true}), "email", json!(""), true, false),
+        (json!({}), "state", json!("blocked"), false, false),
+        (json!({}), "state", json!("deactivated"), false, false),
     ] {
+        let site = site(believed.clone()).await;
         let mut changed = user();
         changed[member] = value;
         site.set("/api/v4/user", changed);
         let said = site.login(ALL).await;
         assert_eq!(said.is_ok(), active, "{member}: {said:?}");
         assert!(active || denied(&said));
-        assert!(said.is_err() || said.unwrap().identity.email_verified == verified, "{member}");
+        assert!(said.is_err() || said.unwrap().identity.email_verified == verified, "{believed} {member}");
     }
 }

@@ -101,6 +101,39 @@ async fn dex_k2_microsofts_groups_are_demanded_whatever_is_asked_for() {
     assert!(told.contains("config: has a tenant that is none"), "{told}");
 }
 
+/// Anybody who may make a group may call it what another is called; ids are given once.
+#[test]
+fn attack_24_groups_that_let_people_in_by_name_are_warned_of() {
+    let told = |config: Value| faults_of("microsoft", &registered(&config));
+    let warning = "warning: connectors[0].config: lets people in by the display names of groups";
+    assert!(told(json!({"tenant": "acme", "groups": ["ops"]})).contains(warning));
+    assert!(told(json!({"tenant": "acme", "groups": ["ops"], "groupNameFormat": "name"})).contains(warning));
+    assert_eq!(told(json!({"tenant": "acme", "groups": ["g-1"], "groupNameFormat": "id"})), "");
+    assert_eq!(told(json!({"tenant": "acme"})), "", "nobody is let in by a name");
+}
+
+/// Tenants that are everybody's know no groups of one's own, however they are written.
+#[test]
+fn attack_24_everybodys_tenants_are_known_by_every_name() {
+    for tenant in [
+        "",
+        "common",
+        "Common",
+        "ORGANIZATIONS",
+        "Consumers",
+        "9188040d-6c67-4c5b-b112-36a304b66dad",
+        "9188040D-6C67-4C5B-B112-36A304B66DAD",
+    ] {
+        let config = json!({"tenant": tenant, "groups": ["g-1"], "groupNameFormat": "id"});
+        let told = faults_of("microsoft", &registered(&config));
+        assert!(told.contains("has groups without a tenant of its own"), "{tenant:?}: {told}");
+    }
+    for tenant in ["acme.example", "72f988bf-86f1-41af-91ab-2d7cd011db47"] {
+        let config = json!({"tenant": tenant, "groups": ["g-1"], "groupNameFormat": "id"});
+        assert_eq!(faults_of("microsoft", &registered(&config)), "", "{tenant}");
+    }
+}
+
 #[tokio::test]
 async fn many_groups_are_looked_up_in_batches_and_pages() {
     let ids: Vec<_> = (0..1500).map(|n| format!("g-{n}")).collect();

@@ -1,6 +1,6 @@
 //! An upstream with OAuth 2.0 and nothing more.
 
-use provider::connector::{Identity, UpstreamError};
+use provider::connector::{Flow, Identity, UpstreamError};
 use serde_json::{Value, json};
 
 use crate::api::{ALL, NOTHING, Site, denied, parameter, registered};
@@ -98,6 +98,82 @@ async fn dex_k4_groups_come_from_userinfo_alone_and_ids_tell_people_apart() {
     for groups in [json!("a"), json!([1]), json!({"a": 1})] {
         site.set("/me", json!({"id": "u", "groups": groups}));
         assert!(matches!(site.login(ALL).await, Err(UpstreamError::Invalid(_))));
+    }
+}
+
+/// RFC 9207: an answer that says whose it is must be of the server that was asked.
+#[tokio::test]
+async fn attack_21_an_answer_of_another_server_is_refused() {
+    let site = site(json!({})).await;
+    let own = site.server.url("").to_string();
+    let asked = |query: &str| url::form_urlencoded::byte_serialize(query.as_bytes()).collect::<String>();
+    for good in [&own, own.trim_end_matches('/'), &format!("{own}realms/acme")] {
+        assert!(site.login_with(ALL, &format!("&iss={}", asked(good))).await.is_ok(), "{good}");
+    }
+    let before = site.server.requests("/token");
+    for other in [
+        "https://evil.example",
+        "https://127.0.0.1",
+        &own.replace("https:", "http:"),
+        &format!("https://evil.example/{own}"),
+        &own.replace("127.0.0.1", "127.0.0.1.evil.example"),
+        "x",
+        "data:,x",
+    ] {
+        let said = site.login_with(ALL, &format!("&iss={}", asked(other))).await;
+        assert!(matches!(said, Err(UpstreamError::Invalid(_))), "{other}: {said:?}");
+    }
+    assert_eq!(site.server.requests("/token"), before, "no code goes anywhere");
+}
+
+#[test]
+fn a_callback_may_be_ones_own() {
+    let told = |callback: &str| {
+        let places = json!({
+            "tokenURL": "https://a", "authorizationURL": "https://a", "userInfoURL": "https://a",
+            "redirectURI": format!("https://obol.example/dex/{callback}"),
+        });
+        faults_of("oauth", &registered(&places))
+    };
+    for good in ["callback", "callback/up"] {
+        assert_eq!(told(good), "", "{good}");
+    }
+    for other in ["callback/", "callback/other", "callback/%75p", "callback/up/", "Callback"] {
+        assert!(
+            told(other)
+                .contains("write https://obol.example/dex/callback, or https://obol.example/dex/callback/up")
+        );
+    }
+}
+
+#[tokio::test]
+async fn attack_21_who_has_a_callback_of_its_own_says_so() {
+    for (callback, own) in [("/callback", false), ("/callback/up", true)] {
+        let redirect = format!("{}{callback}", crate::OUR_ISSUER);
+        let site = site(json!({"redirectURI": redirect})).await;
+        let oidc = json!({"issuer": "https://a.example", "clientID": "obol", "clientSecret": "s", "redirectURI": redirect});
+        let oidc = crate::open("oidc", &oidc, &testkit::FakeClock::default());
+        for opened in [site.connector(), &oidc] {
+            let Flow::Redirect(flow) = opened.connector.flow() else { panic!("no redirect") };
+            assert_eq!(flow.has_own_callback(), own, "{callback}");
+        }
+    }
+}
+
+/// What the client says of who signs in is told under the upstream's own name for it.
+#[test]
+fn hints_go_to_upstreams_that_take_them() {
+    let url = json!("https://a.example");
+    for (kind, more, name) in [
+        ("github", json!({}), Some("login")),
+        ("gitlab", json!({}), None),
+        ("microsoft", json!({}), Some("login_hint")),
+        ("oauth", json!({"tokenURL": url, "authorizationURL": url, "userInfoURL": url}), None),
+        ("oidc", json!({"issuer": url}), Some("login_hint")),
+    ] {
+        let opened = crate::open(kind, &registered(&more), &testkit::FakeClock::default());
+        let Flow::Redirect(flow) = opened.connector.flow() else { panic!("no redirect") };
+        assert_eq!(flow.hint_parameter(), name, "{kind}");
     }
 }
 

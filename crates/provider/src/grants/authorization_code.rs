@@ -38,33 +38,73 @@ impl Grant for AuthorizationCode {
         Box::pin(async move {
             let code = form.get("code").ok_or_else(|| Refusal::request("code is missing"))?;
             let (id, secret) = code.split_once('.').ok_or_else(|| bad_code("malformed code"))?;
-            let stored = cx.provider.records.read::<grant::Grant>(id).await?;
-            let stored = stored.ok_or_else(|| bad_code("unknown code"))?;
-            let read = stored.stamped();
-            let with_refresh = opens_refresh(cx, &stored.value);
-            let refresh_secret = grant::new_secret(&*cx.provider.around.random);
-            let asked = Redemption {
+            let asked = Asked {
+                id,
                 secret,
-                client: &client.id,
                 redirect_uri: form.get("redirect_uri").unwrap_or_default(),
                 verifier: form.get("code_verifier"),
-                with_refresh,
-                refresh_secret: &refresh_secret,
+                kind: self.kind(),
             };
-            match stored.value.redeem(cx.now, &asked) {
-                Change::Put(next, Redeemed::Done(grant)) => {
-                    let refresh =
-                        with_refresh.then(|| Pair::new(id, refresh_secret.expose().clone()).encode().into());
-                    let proof = Proof { grant: Some(id.to_owned()), ..proof(cx, *grant, client, refresh)? };
-                    Ok(proof.spending(Spend { key: id.to_owned(), read: Some(read), next }))
-                }
-                Change::Keep(Redeemed::Refused(why)) => Err(bad_code(why).into()),
-                _ => {
+            match redeem(cx, client, &asked).await? {
+                Worth::Good(proof) => Ok(*proof),
+                Worth::Nothing(why) => Err(bad_code(why).into()),
+                Worth::Spent => {
                     end(cx, id, "the code was redeemed twice").await?;
                     Err(bad_code("the code was redeemed before; what it opened is ended").into())
                 }
             }
         })
+    }
+}
+
+/// A code as it is presented, an application's or a device's.
+pub(super) struct Asked<'a> {
+    /// Of its grant.
+    pub id: &'a str,
+    pub secret: &'a str,
+    /// Empty if absent.
+    pub redirect_uri: &'a str,
+    pub verifier: Option<&'a str>,
+    /// The grant type that the connector must be for.
+    pub kind: &'static str,
+}
+
+/// What a code is worth.
+pub(super) enum Worth {
+    Good(Box<Proof>),
+    /// The text is for the audit log.
+    Nothing(&'static str),
+    /// It was redeemed before.
+    Spent,
+}
+
+/// Redeems a code: nothing is spent before the tokens are signed.
+pub(super) async fn redeem(cx: &mut Cx<'_>, client: &Arc<Client>, asked: &Asked<'_>) -> Result<Worth, Error> {
+    let Some(stored) = cx.provider.records.read::<grant::Grant>(asked.id).await? else {
+        return Ok(Worth::Nothing("unknown code"));
+    };
+    let read = stored.stamped();
+    let with_refresh = opens_refresh(cx, &stored.value);
+    let refresh_secret = grant::new_secret(&*cx.provider.around.random);
+    let redemption = Redemption {
+        secret: asked.secret,
+        client: &client.id,
+        redirect_uri: asked.redirect_uri,
+        verifier: asked.verifier,
+        with_refresh,
+        refresh_secret: &refresh_secret,
+    };
+    match stored.value.redeem(cx.now, &redemption) {
+        Change::Put(next, Redeemed::Done(grant)) => {
+            let refresh =
+                with_refresh.then(|| Pair::new(asked.id, refresh_secret.expose().clone()).encode().into());
+            let proof = proof(cx, *grant, client, asked.kind, refresh)?;
+            let spend = Spend { key: asked.id.to_owned(), read: Some(read), next };
+            let proof = Proof { grant: Some(asked.id.to_owned()), spend: Some(spend), ..proof };
+            Ok(Worth::Good(Box::new(proof)))
+        }
+        Change::Keep(Redeemed::Refused(why)) => Ok(Worth::Nothing(why)),
+        _ => Ok(Worth::Spent),
     }
 }
 
@@ -77,15 +117,18 @@ pub(super) fn opens_refresh(cx: &Cx<'_>, grant: &grant::Grant) -> bool {
         && grant.scopes.iter().any(|scope| scope == OFFLINE)
 }
 
-/// What a grant is worth now: the client and the connector are looked up again, so that what was removed is dead.
+/// What a grant is worth now, for this grant type: the client and the connector are looked up again, so that what was removed
+/// or is no longer for that use is dead.
 pub(crate) fn proof(
     cx: &mut Cx<'_>,
     grant: grant::Grant,
     client: &Arc<Client>,
+    kind: &str,
     refresh: Option<ambient::Secret<String>>,
 ) -> Result<Proof, Error> {
     let living: &Living = &cx.living;
-    let connector = living.connector(&grant.connector).filter(|opened| client.may_use(&opened.id));
+    let connector =
+        living.connector(&grant.connector).filter(|opened| client.may_use(&opened.id) && opened.allows(kind));
     let connector = connector.ok_or_else(|| {
         Refusal::grant("the grant is no longer valid").because("its connector is gone or forbidden")
     })?;

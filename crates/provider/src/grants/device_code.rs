@@ -4,19 +4,16 @@
 use std::sync::Arc;
 
 use ambient::BoxFuture;
-use wire::dex::Pair;
 use wire::form::Form;
 use wire::oauth::{ErrorCode, grant_type};
 
-use super::authorization_code::{opens_refresh, proof};
+use super::authorization_code::{Asked, Worth, redeem};
 use super::{Demands, Grant};
 use crate::Cx;
 use crate::clients::Client;
 use crate::error::{Error, Refusal};
-use crate::issue::{Proof, Spend};
-use crate::records::Change;
+use crate::issue::Proof;
 use crate::records::device::{Device, Polled};
-use crate::records::grant::{self, Redeemed, Redemption};
 
 /// See the module.
 pub(super) struct DeviceCode;
@@ -40,29 +37,13 @@ impl Grant for DeviceCode {
             let code = form.get("device_code").ok_or_else(|| Refusal::request("device_code is missing"))?;
             let (key, secret) = code.split_once('.').ok_or_else(|| bad_code("malformed device code"))?;
             let id = allowed(cx, client, key, secret).await?;
-            let stored = cx.provider.records.read::<grant::Grant>(&id).await?;
-            let stored = stored.ok_or_else(|| bad_code("the grant is gone"))?;
-            let read = stored.stamped();
-            let with_refresh = opens_refresh(cx, &stored.value);
-            let refresh_secret = grant::new_secret(&*cx.provider.around.random);
-            let asked = Redemption {
-                secret,
-                client: &client.id,
-                redirect_uri: "",
-                verifier: form.get("code_verifier"),
-                with_refresh,
-                refresh_secret: &refresh_secret,
-            };
-            match stored.value.redeem(cx.now, &asked) {
-                Change::Put(next, Redeemed::Done(grant)) => {
-                    let refresh = Pair::new(&*id, refresh_secret.expose().clone()).encode();
-                    let proof = proof(cx, *grant, client, with_refresh.then(|| refresh.into()))?;
-                    let spend = Spend { key: id.clone(), read: Some(read), next };
-                    Ok(Proof { spend: Some(spend), grant: Some(id), ..proof })
-                }
-                Change::Keep(Redeemed::Refused(why)) => Err(bad_code(why).into()),
+            let verifier = form.get("code_verifier");
+            let asked = Asked { id: &id, secret, redirect_uri: "", verifier, kind: self.kind() };
+            match redeem(cx, client, &asked).await? {
+                Worth::Good(proof) => Ok(*proof),
+                Worth::Nothing(why) => Err(bad_code(why).into()),
                 // A device that polls is no sign of theft: what the first answer opened stays.
-                _ => Err(bad_code("the tokens were handed out before").into()),
+                Worth::Spent => Err(bad_code("the tokens were handed out before").into()),
             }
         })
     }

@@ -58,14 +58,14 @@ impl Grant for Password {
                 look_at: cx.now.unix(),
             };
             if !opens_refresh(cx, &held) {
-                return proof(cx, held, client, None);
+                return proof(cx, held, client, self.kind(), None);
             }
             let random = &*cx.provider.around.random;
             let (id, secret) = (grant::new_id(random), grant::new_secret(random));
             held.open_refresh(cx.now, &secret);
             let refresh = Pair::new(id.clone(), secret.expose().clone()).encode();
             let spend = Spend { key: id.clone(), read: None, next: held.clone() };
-            let proof = proof(cx, held, client, Some(Secret::new(refresh)))?;
+            let proof = proof(cx, held, client, self.kind(), Some(Secret::new(refresh)))?;
             Ok(Proof { spend: Some(spend), grant: Some(id), ..proof })
         })
     }

@@ -90,7 +90,7 @@ async fn attempt(
     let held = spend.as_ref().map_or(held, |spend| spend.next.clone());
     let held = grant::Grant { scopes: scopes.iter().collect(), ..held };
     let refresh = Pair::new(id.to_owned(), secret.expose().clone()).encode();
-    let proof = proof(cx, held, client, Some(Secret::new(refresh)))?;
+    let proof = proof(cx, held, client, grant_type::REFRESH_TOKEN, Some(Secret::new(refresh)))?;
     Ok(Some(Proof { spend, grant: Some(id.to_owned()), ..proof }))
 }
 

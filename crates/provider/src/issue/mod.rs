@@ -64,12 +64,6 @@ pub(crate) struct Spend {
     pub next: Grant,
 }
 
-impl Proof {
-    pub(crate) fn spending(self, spend: Spend) -> Self {
-        Self { spend: Some(spend), ..self }
-    }
-}
-
 /// Identity claims, each only if it is to be emitted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Profile {

@@ -9,7 +9,7 @@ use super::identify::tell;
 use super::request::{Request, find_client};
 use super::{Answer, Choice, Notice, Reply, Stop};
 use crate::clients::Client;
-use crate::connector::{Flow, Opened};
+use crate::connector::{Flow, Opened, in_path};
 use crate::response_type::ResponseType;
 use crate::{Cx, Living, Peer, Provider};
 
@@ -41,7 +41,7 @@ async fn choose(cx: &mut Cx<'_>, query: &str, form: &Form<'_>) -> Result<Reply, 
     };
     let choices: Vec<&Opened> = usable(&cx.living, &client, &needs).collect();
     let path = |opened: &Opened| {
-        let id = percent(&opened.id);
+        let id = in_path(&opened.id);
         format!("{}/auth/{id}?{}", cx.settings().issuer.path(), without_connector(query))
     };
     let chosen = match form.get("connector_id") {
@@ -81,10 +81,6 @@ pub(super) fn usable<'l>(
             && client.may_use(&opened.id)
             && needs.iter().all(|kind| opened.allows(kind))
     })
-}
-
-fn percent(id: &str) -> String {
-    url::form_urlencoded::byte_serialize(id.as_bytes()).collect::<String>().replace('+', "%20")
 }
 
 /// What a form sent by POST may hold raw is escaped, so that it can stand in a URL.

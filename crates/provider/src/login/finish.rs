@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ambient::Secret;
-use wire::oauth::ErrorCode;
+use wire::oauth::{ErrorCode, grant_type};
 
 use super::attempt::{forget, fresh_id};
 use super::identify::{tell, too_large};
@@ -130,8 +130,8 @@ impl Provider {
         let code = attempt.response.code.then(|| format!("{id}.{}", secret.expose()));
         let mut fields: Vec<(&str, String)> = code.iter().map(|code| ("code", code.clone())).collect();
         if attempt.response.in_front() {
-            let proof =
-                proof(cx, grant.clone(), client, None).map_err(|error| refused(&attempt.way, error))?;
+            let proof = proof(cx, grant.clone(), client, grant_type::IMPLICIT, None);
+            let proof = proof.map_err(|error| refused(&attempt.way, error))?;
             let proof = Proof { grant: code.is_some().then(|| id.clone()), alg: client.signing_alg, ..proof };
             let front = issue_in_front(cx, proof, attempt.response, code.as_deref()).await;
             fields.extend(front.map_err(|error| refused(&attempt.way, error))?);
@@ -201,6 +201,7 @@ fn consent(living: &Living, attempt: &Attempt) -> Result<ConsentPage, Stop> {
         action: format!("{}/approval", living.settings.issuer.path()),
         request: attempt.id.clone(),
         client: client.name.clone(),
+        logo: client.logo.clone(),
         person: person.unwrap_or(identity.user_id),
         asks: asks(living, &Scopes::from_stored(&attempt.scopes)),
     })

@@ -1,18 +1,18 @@
-//! Who it is: a departure to an upstream and the arrival from it, or a password.
+//! Who it is: a departure to an upstream, or a password.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use ambient::Secret;
-use url::Url;
 use wire::form::Form;
 use wire::oauth::ErrorCode;
 
+use super::arrive::place_of;
 use super::attempt::{Person, fresh_id};
 use super::choose::usable;
 use super::request::Request;
 use super::{Answer, Attempt, Notice, PasswordPage, Reply, Stop, Way, redirect};
-use crate::connector::{Flow, Hints, Opened, PasswordFlow, SignedIn, UpstreamError};
+use crate::connector::{Flow, Hints, Opened, PasswordFlow, SignedIn, UpstreamError, in_path};
 use crate::error::Fault;
 use crate::event::Event;
 use crate::limits::{Door, Try};
@@ -75,7 +75,7 @@ impl Provider {
             let attempt = self.attempt_of(&mut cx, state, cookies)?;
             let living = Arc::clone(&cx.living);
             let (opened, flow) = password_flow(&living, &attempt, connector)?;
-            let charged = self.charge(&cx, name, cookies)?;
+            let charged = self.charge(&cx, &attempt, name, cookies)?;
             let tried = flow.login(hints(&attempt), name, password).await;
             if !matches!(tried, Ok(None) | Err(UpstreamError::Denied(_))) {
                 charged.give_back();
@@ -86,29 +86,8 @@ impl Provider {
             };
             let mut reply = self.signed_in(&mut cx, attempt, signed_in).await?;
             let random = &*self.around.random;
-            reply.others.extend(self.cookies.remember(random, cx.settings(), cookies, name));
+            reply.others.extend(self.cookies.remember(random, cx.settings(), cookies, (&opened.id, name)));
             Ok(reply)
-        };
-        let outcome = outcome.await;
-        tell(cx, outcome)
-    }
-
-    /// `/callback`: back from an upstream.
-    ///
-    /// # Errors
-    /// [`Stop`]
-    pub async fn callback(&self, peer: &Peer, form: &Form<'_>, cookies: Option<&str>) -> Result<Reply, Stop> {
-        let mut cx = self.begin(peer, "login");
-        let outcome = async {
-            let state = form.get("state").ok_or_else(|| Stop::page(400, Notice::NoState))?;
-            let attempt = self.attempt_of(&mut cx, state, cookies)?;
-            let living = Arc::clone(&cx.living);
-            let opened = living.connector(&attempt.connector).ok_or_else(gone)?;
-            let Flow::Redirect(flow) = opened.connector.flow() else { return Err(gone()) };
-            let callback = callback(&cx)?;
-            let arrived = flow.arrive(hints(&attempt), &callback, attempt.kept.expose(), form).await;
-            let signed_in = arrived.map_err(|error| upstream(&mut cx, &error))?;
-            self.signed_in(&mut cx, attempt, signed_in).await
         };
         let outcome = outcome.await;
         tell(cx, outcome)
@@ -163,10 +142,13 @@ impl Provider {
         cx.is_about(&attempt);
         let to = match opened.connector.flow() {
             Flow::Password(_) => password_path(cx, &attempt),
-            Flow::Proxied(_) => proxied_path(cx, &attempt),
+            Flow::Proxied(_) => format!("{}?state={}", place_of(cx, opened)?.path(), attempt.id),
             Flow::Redirect(flow) => {
-                let departure = flow.depart(hints(&attempt), &callback(cx)?, &attempt.id).await;
-                let departure = departure.map_err(|error| upstream(cx, &error))?;
+                let departure = flow.depart(hints(&attempt), &place_of(cx, opened)?, &attempt.id).await;
+                let mut departure = departure.map_err(|error| upstream(cx, &error))?;
+                if let (Some(name), Some(hint)) = (flow.hint_parameter(), &attempt.hint) {
+                    departure.to.query_pairs_mut().append_pair(name, hint);
+                }
                 attempt.kept = departure.keep.into();
                 departure.to.into()
             }
@@ -178,10 +160,16 @@ impl Provider {
     }
 
     /// Charges a try at a password: to the browser, if it is known for that name, else to name and address.
-    fn charge(&self, cx: &Cx<'_>, name: &str, cookies: Option<&str>) -> Result<Try<'_>, Fault> {
+    fn charge(
+        &self,
+        cx: &Cx<'_>,
+        attempt: &Attempt,
+        name: &str,
+        cookies: Option<&str>,
+    ) -> Result<Try<'_>, Fault> {
         let now = self.around.clock.monotonic();
-        match self.cookies.known(cookies, name) {
-            Some(browser) => self.limits.admit(now, Door::KnownBrowser, None, &browser),
+        match self.cookies.known(cookies, (&attempt.connector, name)) {
+            Some(browser) => self.limits.admit(now, Door::KnownBrowser(&browser), None, name),
             None => self.limits.admit(now, Door::Password, cx.decision.address, name),
         }
     }
@@ -283,8 +271,18 @@ fn page(
         prompt: flow.prompt().to_owned(),
         name: name.to_owned(),
         wrong,
+        back: others(cx, attempt)
+            .then(|| format!("{}/auth?{}", cx.settings().issuer.path(), attempt.request())),
     };
     Reply::asking(Answer::Password(page))
+}
+
+/// Whether there was, or would be, a choice.
+fn others(cx: &Cx<'_>, attempt: &Attempt) -> bool {
+    let needs = attempt.way.grant_types(attempt.response);
+    let client = cx.settings().clients.find(&attempt.client);
+    let choices = client.map_or(0, |client| usable(&cx.living, client, &needs).count());
+    choices > 1 || cx.settings().oauth2.always_show_login
 }
 
 fn password_path(cx: &Cx<'_>, attempt: &Attempt) -> String {
@@ -292,22 +290,7 @@ fn password_path(cx: &Cx<'_>, attempt: &Attempt) -> String {
     format!("{base}/auth/{connector}/login?state={}", attempt.id)
 }
 
-fn proxied_path(cx: &Cx<'_>, attempt: &Attempt) -> String {
-    let (base, connector) = (cx.settings().issuer.path(), in_path(&attempt.connector));
-    format!("{base}/callback/{connector}?state={}", attempt.id)
-}
-
-fn in_path(id: &str) -> String {
-    let encoded: String = url::form_urlencoded::byte_serialize(id.as_bytes()).collect();
-    encoded.replace('+', "%20")
-}
-
-fn callback(cx: &Cx<'_>) -> Result<Url, Stop> {
-    let internal = |e: url::ParseError| Stop::Fault(Fault::Internal(e.to_string()));
-    Url::parse(&cx.settings().issuer.endpoint("/callback")).map_err(internal)
-}
-
-fn hints(attempt: &Attempt) -> Hints {
+pub(super) fn hints(attempt: &Attempt) -> Hints {
     let asks = |scope| attempt.scopes.iter().any(|known| known == scope);
     Hints { offline: asks(OFFLINE), groups: asks(GROUPS) }
 }

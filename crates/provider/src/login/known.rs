@@ -1,6 +1,7 @@
 //! Browsers that somebody has signed in with before, by a cookie. Whoever guesses at a name from the same address as its
 //! owner, behind the same proxy, runs the address's tries dry, but not those of the owner's browser: nobody locks anybody
-//! out. The cookie opens nothing; it has tries of its own, for the names that were right in it.
+//! out. The cookie opens nothing; it has tries of its own, for the names that were right in it, at the connector where they
+//! were: whoever has an account of that name elsewhere has proved nothing here.
 
 use ambient::{Random, RandomExt as _};
 use aws_lc_rs::digest::{SHA256, digest};
@@ -8,13 +9,17 @@ use wire::b64;
 
 use super::CookieChange;
 use super::attempt::{Cookies, path};
+use crate::likeness::likeness;
 use crate::settings::Settings;
 
 type Part = [u8; 16];
 
+/// A connector, and a name there.
+type Account<'a> = (&'a str, &'a str);
+
 impl Cookies {
     /// What this browser's tries at that name are charged to, if it is known for it.
-    pub(super) fn known(&self, header: Option<&str>, account: &str) -> Option<String> {
+    pub(super) fn known(&self, header: Option<&str>, account: Account<'_>) -> Option<String> {
         let (id, accounts) = self.read_known(header)?;
         accounts.contains(&hashed(account)).then(|| b64::encode(id))
     }
@@ -25,7 +30,7 @@ impl Cookies {
         random: &dyn Random,
         settings: &Settings,
         header: Option<&str>,
-        account: &str,
+        account: Account<'_>,
     ) -> Option<CookieChange> {
         let (id, mut accounts) = self.read_known(header).unwrap_or_else(|| (random.bytes(), Vec::new()));
         let account = hashed(account);
@@ -54,8 +59,8 @@ impl Cookies {
 }
 
 /// Names are hashed so that the cookie has one length each.
-fn hashed(account: &str) -> Part {
-    let digest = digest(&SHA256, account.to_lowercase().as_bytes());
+fn hashed((connector, name): Account<'_>) -> Part {
+    let digest = digest(&SHA256, format!("{connector}\0{}", likeness(name)).as_bytes());
     digest.as_ref().first_chunk().copied().unwrap_or_default()
 }
 
@@ -83,24 +88,24 @@ mod tests {
     }
 
     fn remembered(held: Option<&str>, account: &str) -> String {
-        let change = cookies(1).remember(&SystemRandom, &settings(), held, account).unwrap();
+        let change = cookies(1).remember(&SystemRandom, &settings(), held, ("up", account)).unwrap();
         format!("other=x; {}={}", change.name, change.value.unwrap())
     }
 
     #[test]
     fn a_browser_is_known_for_the_names_that_were_right_in_it() {
         let both = remembered(Some(&remembered(None, "Ana")), "ben");
-        let known = |name: &str| cookies(1).known(Some(&both), name);
+        let known = |name: &str| cookies(1).known(Some(&both), ("up", name));
         assert!(known("ana").is_some() && known("ana") == known("BEN"), "one browser, one account of tries");
         assert_eq!((known("cleo"), known("")), (None, None));
-        assert_eq!(cookies(2).known(Some(&both), "ana"), None, "sealed by somebody else");
+        assert_eq!(cookies(1).known(Some(&both), ("other", "ana")), None, "another one's Ana");
+        assert_eq!(cookies(2).known(Some(&both), ("up", "ana")), None, "sealed by somebody else");
         for cut in 1..both.len() {
-            assert_eq!(cookies(1).known(both.get(..cut), "ana"), None);
+            assert_eq!(cookies(1).known(both.get(..cut), ("up", "ana")), None);
         }
         let many = (0..20).fold(both, |held, n| remembered(Some(&held), &format!("n{n}")));
-        assert!(
-            cookies(1).known(Some(&many), "n19").is_some() && cookies(1).known(Some(&many), "ana").is_none()
-        );
+        let known = |name: &str| cookies(1).known(Some(&many), ("up", name)).is_some();
+        assert!(known("n19") && !known("ana"));
         assert!(many.len() < 300, "{}", many.len());
     }
 }

@@ -11,6 +11,7 @@
 //! **Errors go to the client only when the client is known.** Until client and redirect URI are checked, an error is a
 //! page (RFC 6749 section 4.1.2.1); afterwards it goes back with `state` and `iss` (RFC 9207).
 
+mod arrive;
 mod attempt;
 mod choose;
 mod device;
@@ -18,13 +19,14 @@ mod finish;
 mod identify;
 mod known;
 mod notice;
-mod proxied;
 mod redirect;
 mod request;
+mod shown;
 mod way;
 
 use std::borrow::Cow;
 
+use url::Url;
 use wire::oauth::ErrorCode;
 
 pub use attempt::{Attempt, Cookies, Step};
@@ -53,7 +55,6 @@ impl Reply {
 }
 
 /// A page or a redirect.
-#[derive(Debug)]
 pub enum Answer {
     /// Several connectors: the person chooses.
     Choose(Vec<Choice>),
@@ -85,7 +86,7 @@ pub struct Choice {
 }
 
 /// The form for name and password.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct PasswordPage {
     /// Where it is posted: a path on this host.
     pub action: String,
@@ -97,10 +98,12 @@ pub struct PasswordPage {
     pub name: String,
     /// The last try was wrong.
     pub wrong: bool,
+    /// Where another way to sign in is chosen, if there is one: a path on this host.
+    pub back: Option<String>,
 }
 
 /// The form for a device's code.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct DevicePage {
     /// Where it is posted: a path on this host.
     pub action: String,
@@ -111,7 +114,7 @@ pub struct DevicePage {
 }
 
 /// The consent form.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ConsentPage {
     /// Where it is posted: a path on this host.
     pub action: String,
@@ -119,6 +122,8 @@ pub struct ConsentPage {
     pub request: String,
     /// The client, for people.
     pub client: String,
+    /// Its image, by https.
+    pub logo: Option<Url>,
     /// Who signed in, for people.
     pub person: String,
     /// It is for a device, which shows this code.
@@ -145,7 +150,7 @@ pub enum Ask {
 }
 
 /// The answer to a client as a form (OAuth 2.0 Form Post Response Mode section 2).
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct FormPost {
     /// The client's redirect URI.
     pub action: String,
@@ -154,7 +159,7 @@ pub struct FormPost {
 }
 
 /// What happens to a cookie.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct CookieChange {
     /// Its name.
     pub name: String,

@@ -11,7 +11,7 @@ use crate::error::Fault;
 use crate::response_type::ResponseType;
 
 /// Where the answer goes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Way {
     /// To the client's redirect URI.
     Uri {
@@ -50,6 +50,15 @@ impl Mode {
             "fragment" => Some(Self::Fragment),
             "form_post" => Some(Self::FormPost),
             _ => None,
+        }
+    }
+
+    /// Its name.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Query => "query",
+            Self::Fragment => "fragment",
+            Self::FormPost => "form_post",
         }
     }
 

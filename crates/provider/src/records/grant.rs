@@ -59,7 +59,7 @@ pub struct Code {
 }
 
 /// A PKCE challenge.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Challenge {
     /// `S256`, or `plain` where the configuration lists it.
     pub method: Method,
@@ -74,6 +74,16 @@ pub enum Method {
     S256,
     /// `plain`
     Plain,
+}
+
+impl Method {
+    /// What requests call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::S256 => "S256",
+            Self::Plain => "plain",
+        }
+    }
 }
 
 /// A refresh token through its generations.
@@ -368,6 +378,13 @@ impl Hash {
 impl std::fmt::Debug for Hash {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("[hash]")
+    }
+}
+
+/// A plain challenge is its verifier.
+impl std::fmt::Debug for Challenge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Challenge").field("method", &self.method).finish_non_exhaustive()
     }
 }
 

@@ -123,6 +123,19 @@ async fn the_connector_must_still_be_allowed() {
     assert!(stage.token(Some(&app()), &redeem(&code)).await.is_ok(), "nothing was spent");
 }
 
+/// Its `grantTypes` too, as they are by then.
+#[tokio::test]
+async fn the_connector_must_still_be_for_codes() {
+    let stage = Stage::new().await;
+    let code = stage.sign_in("app", "openid").await;
+    let up = stage.upstream.opened("up", &[]);
+    let only = |kind: &str| Opened { grant_types: [kind.to_owned()].into(), ..up.clone() };
+    stage.reload(CONFIG, vec![only("refresh_token")]);
+    assert!(stage.refused(&redeem(&code)).await.1.contains("gone or forbidden"));
+    stage.reload(CONFIG, vec![only("authorization_code")]);
+    stage.granted(&redeem(&code)).await;
+}
+
 #[tokio::test]
 async fn codes_live_as_long_as_configured() {
     let config = format!("{CONFIG}expiry: {{authCodes: 10m}}\n");

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use provider::connector::Opened;
 use provider::error::{Error, Fault};
 use provider::login::{Answer, Ask, Notice, Stop};
 use provider::store::Kind;
@@ -244,4 +245,19 @@ async fn a_device_signs_in_where_it_may() {
     stage.reload(&every_grant(), stage.connectors());
     let told = stage.provider.metadata().device_authorization_endpoint;
     assert_eq!(told.as_deref(), Some("https://obol.example/dex/device/code"));
+}
+
+/// Its `grantTypes` too, as they are by then.
+#[tokio::test]
+async fn the_connector_must_still_be_for_devices() {
+    let stage = Stage::with_every_grant().await;
+    let (device, user) = codes(&stage).await;
+    stage.decide_for(&user, true).await.unwrap();
+    let up = stage.upstream.opened("up", &[]);
+    let only = |kind: &str| Opened { grant_types: [kind.to_owned()].into(), ..up.clone() };
+    stage.reload(&every_grant(), vec![only("authorization_code")]);
+    let told = stage.refused(&poll(&device)).await;
+    assert!(told.1.contains("gone or forbidden"), "{told:?}");
+    stage.reload(&every_grant(), vec![only("urn:ietf:params:oauth:grant-type:device_code")]);
+    stage.granted(&poll(&device)).await;
 }

@@ -32,3 +32,5 @@ mod revocation;
 mod single_use;
 #[cfg(test)]
 mod unheard;
+#[cfg(test)]
+mod ways;

@@ -1,7 +1,8 @@
-//! What pages load: our style sheet, icon and script, and the files of the operator's theme.
+//! What pages load: our style sheet, icon and script, and the files of the operator's theme. Those are looked up among what was
+//! found at the start, never made routes of: a file may be called `{*}`, and that is a pattern.
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -16,15 +17,18 @@ pub(super) fn routes(prefix: &str, web: &Shared) -> Router<Shared> {
         let answer = move || async move { kept(kind, Bytes::from_static(content)) };
         router = router.route(&format!("{prefix}{path}"), get(answer));
     }
-    for path in web.pages.assets().filter(|path| !OURS.iter().any(|(ours, ..)| ours == path)) {
-        let named = path.to_owned();
-        let answer = move |State(web): State<Shared>| async move { theirs(&web, &named) };
-        router = router.route(&format!("{prefix}{path}"), get(answer));
+    for folder in ["/static", "/theme"] {
+        let answer = move |State(web): State<Shared>, Path(path): Path<String>| async move {
+            theirs(&web, &format!("{folder}/{path}"))
+        };
+        router = router.route(&format!("{prefix}{folder}/{{*path}}"), get(answer));
     }
-    if web.pages.asset(ROBOTS).is_none() {
-        router = router.route(&format!("{prefix}{ROBOTS}"), get(async || "User-agent: *\nDisallow: /\n"));
+    if web.pages.asset(ROBOTS).is_some() {
+        let answer = |State(web): State<Shared>| async move { theirs(&web, ROBOTS) };
+        router.route(&format!("{prefix}{ROBOTS}"), get(answer))
+    } else {
+        router.route(&format!("{prefix}{ROBOTS}"), get(async || "User-agent: *\nDisallow: /\n"))
     }
-    router
 }
 
 fn theirs(web: &Shared, path: &str) -> Response {

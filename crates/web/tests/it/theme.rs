@@ -113,6 +113,41 @@ async fn dex_l13_no_folder_is_listed_and_nothing_beside_it_read() {
     }
 }
 
+/// Names are looked up, never read as patterns of routes.
+#[tokio::test]
+async fn attack_21_a_file_may_be_called_anything() {
+    let names = [
+        ("a{b}.css", "a%7Bb%7D.css"),
+        ("{*all}.css", "%7B*all%7D.css"),
+        ("{x}", "%7Bx%7D"),
+        ("{", "%7B"),
+        ("}}.css", "%7D%7D.css"),
+        ("{x}{y}.css", "%7Bx%7D%7By%7D.css"),
+        (":id.css", ":id.css"),
+        ("*", "*"),
+        ("100%.css", "100%25.css"),
+        ("two words.css", "two%20words.css"),
+        ("\u{e9}.css", "%C3%A9.css"),
+        ("deep/{*all}/x.css", "deep/%7B*all%7D/x.css"),
+    ];
+    let files: Vec<_> = names
+        .iter()
+        .flat_map(|(name, _)| ["static", "themes/light"].map(|at| format!("{at}/{name}")))
+        .collect();
+    let dir = folder(&files.iter().map(|file| (file.as_str(), "of the theme")).collect::<Vec<_>>());
+    let site = Site::with(&config(dir.path(), "")).await;
+    for (name, spelled) in names {
+        for at in ["static", "theme"] {
+            let answer = site.get(&format!("/dex/{at}/{spelled}")).await;
+            assert_eq!((answer.status.as_u16(), &*answer.body), (200, "of the theme"), "{at}/{name}");
+        }
+    }
+    for other in ["ax.css", "all.css", "x", "anything/at/all", "deep/x/x.css", "%FF"] {
+        assert_ne!(site.get(&format!("/dex/theme/{other}")).await.status, 200, "{other}");
+    }
+    assert!(site.get("/dex/static/obol.css").await.body.contains("--ground"), "ours stand before them");
+}
+
 #[tokio::test]
 async fn frontend_logo_url_is_shown_and_allowed() {
     for (url, shown, allowed) in [

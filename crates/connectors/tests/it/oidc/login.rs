@@ -158,6 +158,29 @@ async fn attack_09_only_the_id_token_of_this_attempt_signs_in() {
     assert!(matches!(arrive(&site, &way, "code=c").await, Err(UpstreamError::Invalid(_))));
 }
 
+/// RFC 9207 section 2.4: who says that they name themselves, does.
+#[tokio::test]
+async fn attack_21_an_upstream_that_names_itself_is_believed_by_its_name_alone() {
+    for (says, bare) in [(json!(null), true), (json!(false), true), (json!(true), false)] {
+        let site = site(client(&json!({}))).await;
+        site.issuer.set_discovery("authorization_response_iss_parameter_supported", says.clone());
+        let issuer: String = url::form_urlencoded::byte_serialize(site.issuer.issuer().as_bytes()).collect();
+        for (query, good) in [
+            ("code=c".to_owned(), bare),
+            ("code=c&iss=".to_owned(), bare),
+            (format!("code=c&iss={issuer}"), true),
+            (format!("code=c&iss={issuer}%2F"), false),
+            ("code=c&iss=https%3A%2F%2Fevil.example".to_owned(), false),
+        ] {
+            let way = depart(&site, Hints::default()).await;
+            grant(&site, &id_token(&site, &way).sign());
+            let said = arrive(&site, &way, &query).await;
+            assert!(said.is_ok() == good, "{says} {query}: {said:?}");
+            assert!(good || matches!(said, Err(UpstreamError::Invalid(_))));
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_comes_back_instead_of_a_code_signs_nobody_in() {
     let site = site(client(&json!({}))).await;

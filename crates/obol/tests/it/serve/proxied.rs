@@ -39,6 +39,10 @@ async fn attack_22_a_person_comes_in_through_a_trusted_proxy_alone() {
         400,
         "another connector's place"
     );
+    for spelling in ["%61%20b", "a%20%62", "a+b", "A%20b", "a%20b%00"] {
+        let answer = arrive(&trusting, Some(spelling), "X-Remote-User: ana\r\n");
+        assert_eq!(answer.status, 400, "{spelling}: the proxy guards another path");
+    }
     let strict = serving("10.0.0.0/8").await;
     let refused = arrive(&strict, None, "X-Remote-User: ana\r\nX-Forwarded-For: 10.0.0.1\r\n");
     assert_eq!(refused.status, 403, "{refused:?}");
