@@ -1,5 +1,6 @@
 //! `obol proxy`: OpenID Connect for a cluster whose API server cannot be configured. The flags are kube-oidc-proxy's.
 
+mod bounds;
 mod log;
 mod login;
 mod metrics;
@@ -87,6 +88,10 @@ pub(crate) struct Args {
     /// Tokens of one address that may fail each second, ten times as many at once; more are answered with 429. 0: any number
     #[arg(long, value_name = "NUMBER", default_value_t = 10)]
     failures_per_second: u32,
+
+    /// Connections of one address at once; more are closed. Raise it behind a load balancer that hides its clients. 0: any number
+    #[arg(long, value_name = "NUMBER", default_value_t = 512)]
+    max_connections_per_peer: usize,
 
     /// How much is logged: debug, info, warn or error
     #[arg(long, value_name = "LEVEL", default_value = "info")]

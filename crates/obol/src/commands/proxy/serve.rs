@@ -13,7 +13,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use inbound::{Limits, Listener, PairFiles, Peer, ServerTls, Setting, Versions};
+use inbound::{Listener, PairFiles, Peer, ServerTls, Setting, Versions};
 use outbound::Dial;
 use proxy::{
     Event, Issuers, MOST_TUNNELS, Means, OnBehalf, Passthrough, Probe, Proxy, Settings, World, keep_rights,
@@ -24,10 +24,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::log::Audit;
 use super::login::Admitted;
 use super::metrics::Metrics;
-use super::{Args, LogFormat, reload};
+use super::{Args, LogFormat, bounds, reload};
 use crate::cli::Usage;
 use crate::door::Door;
-use crate::telemetry::Logger;
+use crate::telemetry::{Logger, METRICS_KIND};
 
 pub(super) fn run(args: &Arc<Args>, door: &Door) -> anyhow::Result<()> {
     let logger = Logger::of_flags(&args.log_level, args.log_format == LogFormat::Json)
@@ -74,13 +74,14 @@ async fn serve(args: &Arc<Args>, door: &Door, logger: &Logger) -> anyhow::Result
     let tls = follow_certificate(args, &clock, &background, &metrics)?;
     let plain = Setting {
         tls: None,
-        limits: Limits::default(),
+        limits: bounds::probes(),
         clock: Arc::clone(&clock),
         tasks: tasks.clone(),
         observer: Arc::clone(&metrics) as Arc<dyn Observer<inbound::Event>>,
     };
     // The probe outlives the proxy's listener: while that drains, it says so.
-    let setting = Setting { tls: Some(tls), ..plain.clone() };
+    let limits = bounds::callers(args.max_connections_per_peer);
+    let setting = Setting { tls: Some(tls), limits, ..plain.clone() };
     let plain = Setting { tasks: background.clone(), ..plain };
     let ports = (bind(args.secure_address()).await?, bind(args.probe_address()).await?);
     door.print(&format!("serving on https://{}", ports.0.address()?))?;
@@ -164,8 +165,7 @@ fn measured(
         let text = if found { metrics.text() } else { String::new() };
         async move {
             let mut answer = http::Response::new(Full::new(Bytes::from(text)));
-            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+            answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(METRICS_KIND));
             if !found {
                 *answer.status_mut() = StatusCode::NOT_FOUND;
             }
