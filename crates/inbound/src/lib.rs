@@ -9,8 +9,9 @@ mod busy;
 mod connection;
 mod listener;
 mod peers;
+mod suites;
 mod tls;
 
 pub use connection::Peer;
 pub use listener::{Event, Limits, Listener, Setting};
-pub use tls::{BadPair, Pair, PairFiles, ServerTls, TlsVersion, Versions};
+pub use tls::{BadPair, Offer, Other, Pair, PairFiles, ServerTls, TlsVersion, Versions};

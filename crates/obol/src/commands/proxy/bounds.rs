@@ -5,12 +5,11 @@ use std::time::Duration;
 use inbound::Limits;
 
 /// Of those who bring requests. `per_peer` of 0 is any number.
-pub(super) fn callers(per_peer: usize) -> Limits {
+pub(super) fn callers(per_peer: usize, streams: u32) -> Limits {
     Limits {
         connections: MOST_CONNECTIONS,
         per_peer: if per_peer == 0 { usize::MAX } else { per_peer },
-        // As many as the API server allows.
-        streams: 100,
+        streams,
         window: 256 * 1024,
         ..Limits::default()
     }
@@ -54,9 +53,9 @@ mod tests {
             assert!(limits.per_peer <= limits.connections / 4, "one peer takes a quarter at most");
             limits.connections * each
         };
-        let held = of(callers(512)) + 2 * of(probes()) + MOST_TUNNELS * 100 * kib;
+        let held = of(callers(512, 100)) + 2 * of(probes()) + MOST_TUNNELS * 100 * kib;
         let (audit, at_rest) = (36 * mib, 30 * mib);
         assert!(held + audit + at_rest <= limit * mib, "{} MiB", (held + audit + at_rest) / mib);
-        assert_eq!(callers(0).per_peer, usize::MAX);
+        assert_eq!(callers(0, 1).per_peer, usize::MAX);
     }
 }
