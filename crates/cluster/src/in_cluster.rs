@@ -13,8 +13,10 @@ use url::Url;
 pub struct InCluster {
     /// The API server.
     pub server: Url,
-    /// Whose certificates it shows, PEM. The authority outlives its pods, so it is read once.
+    /// Whose certificates it shows, PEM.
     pub ca_pem: Vec<u8>,
+    /// Where that is kept; it changes when the cluster's authority is rotated.
+    pub ca: PathBuf,
     /// Where our token is; the kubelet replaces it about every hour.
     pub token: PathBuf,
     /// The namespace that we run in.
@@ -61,6 +63,7 @@ impl InCluster {
         Ok(Self {
             server: server(&host, &port)?,
             ca_pem: read("ca.crt")?,
+            ca: mount.join("ca.crt"),
             token,
             namespace: namespace.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()),
         })

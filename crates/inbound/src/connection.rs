@@ -5,12 +5,11 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Either, Empty};
+use http_body_util::{Either, Empty};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -20,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tower::{Service, ServiceExt as _};
 
+use crate::busy::{Busy, until_sent};
 use crate::listener::{Event, Limits, Setting};
 
 /// Who asks: an extension of every request.
@@ -36,7 +36,7 @@ pub(crate) async fn run<S, B>(stream: TcpStream, address: SocketAddr, service: S
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let _ = stream.set_nodelay(true);
@@ -62,10 +62,10 @@ async fn speak<S, B>(
 ) where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let busy = Arc::new(Busy::default());
+    let busy = Busy::new(Arc::clone(&setting.clock));
     let serving = {
         let (busy, observer) = (Arc::clone(&busy), Arc::clone(&setting.observer));
         service_fn(move |mut request: Request<Incoming>| {
@@ -94,10 +94,11 @@ async fn speak<S, B>(
         tokio::select! {
             _ = connection.as_mut() => return,
             () = &mut watch => {
-                let begun = busy.begun.load(Ordering::Relaxed);
+                let begun = busy.begun();
                 match begun {
                     0 => return,
-                    _ if begun == seen && busy.under_way.load(Ordering::Relaxed) == 0 => break,
+                    _ if begun == seen && busy.is_quiet() => break,
+                    _ if busy.has_stalled(setting.limits.stall) => break,
                     _ => seen = begun,
                 }
                 watch = setting.clock.sleep(setting.limits.idle);
@@ -110,40 +111,6 @@ async fn speak<S, B>(
         _ = connection => {}
         () = setting.clock.sleep(setting.limits.drain) => {}
     }
-}
-
-/// What a connection is used for.
-#[derive(Default)]
-struct Busy {
-    begun: AtomicUsize,
-    under_way: AtomicUsize,
-}
-
-impl Busy {
-    fn begin(self: &Arc<Self>) -> UnderWay {
-        self.begun.fetch_add(1, Ordering::Relaxed);
-        self.under_way.fetch_add(1, Ordering::Relaxed);
-        UnderWay(Arc::clone(self))
-    }
-}
-
-/// One request, from its head to the end of its answer.
-struct UnderWay(Arc<Busy>);
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// The same body; what is under way ends with it.
-fn until_sent<B: http_body::Body<Data = Bytes>>(
-    body: B,
-    under_way: UnderWay,
-) -> impl http_body::Body<Data = Bytes, Error = B::Error> {
-    body.inspect_frame(move |_| {
-        let _held = &under_way;
-    })
 }
 
 fn protocols(limits: &Limits) -> auto::Builder<TokioExecutor> {

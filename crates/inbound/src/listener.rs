@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use tower::Service;
 
 use crate::connection;
+use crate::peers::Peers;
 use crate::tls::ServerTls;
 
 /// A bound port. Connections queue in the kernel until [`Listener::serve`], so that it can be bound before there is
@@ -41,6 +42,8 @@ pub struct Setting {
 pub struct Limits {
     /// Connections at once; more wait in the kernel's queue.
     pub connections: usize,
+    /// Those of one address, or of one IPv6 network of 64 bits; more are closed at once.
+    pub per_peer: usize,
     /// For the TLS handshake.
     pub handshake: Duration,
     /// For the first request of a connection, and for each head of an HTTP/1.1 request, idle time before it included.
@@ -49,6 +52,9 @@ pub struct Limits {
     pub head_bytes: u32,
     /// A connection on which nothing was asked or answered for so long is closed, pings or not.
     pub idle: Duration,
+    /// A connection whose peer took nothing of a large or endless answer for so long is closed; it is looked at as often as
+    /// idle ones are.
+    pub stall: Duration,
     /// HTTP/2 streams at once on one connection.
     pub streams: u32,
     /// Bytes of bodies that an HTTP/2 connection may send ahead of who reads them.
@@ -62,6 +68,11 @@ pub struct Limits {
 pub enum Event {
     /// A connection could not be accepted; out of file descriptors, usually.
     Unaccepted(String),
+    /// A peer has as many connections as it may, and one more was closed.
+    Crowded {
+        /// Which.
+        peer: SocketAddr,
+    },
     /// A TLS handshake failed or took too long.
     Handshake {
         /// With whom.
@@ -84,10 +95,12 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 10_000,
+            per_peer: usize::MAX,
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(60),
             head_bytes: 64 * 1024,
             idle: Duration::from_secs(180),
+            stall: Duration::from_secs(300),
             streams: 250,
             window: 1024 * 1024,
             drain: Duration::from_secs(20),
@@ -122,10 +135,11 @@ impl Listener {
             + Sync
             + 'static,
         S::Future: Send,
-        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let places = Arc::new(Semaphore::new(setting.limits.connections));
+        let peers = Peers::new(setting.limits.per_peer);
         let mut stopping = setting.tasks.stopping();
         loop {
             let next = async {
@@ -138,10 +152,14 @@ impl Listener {
             };
             match accepted {
                 Ok((stream, peer)) => {
+                    let Some(entered) = peers.enter(peer.ip()) else {
+                        setting.observer.observe(&Event::Crowded { peer });
+                        continue;
+                    };
                     let (service, cx) = (service.clone(), setting.clone());
                     setting.tasks.spawn(async move {
                         connection::run(stream, peer, service, cx).await;
-                        drop(place);
+                        drop((place, entered));
                     });
                 }
                 Err(error) => {

@@ -8,22 +8,47 @@ use std::time::Duration;
 
 use ambient::{Clock, Observer, Secret};
 use arc_swap::ArcSwap;
+use rustls::client::verify_server_name;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{ClientHello, NoClientAuth, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::server::{
+    ClientHello, NoClientAuth, ParsedCertificate, ResolvesServerCert, WebPkiClientVerifier,
+};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+
+use tokio::sync::Notify;
 
 use crate::listener::Event;
-use tokio::sync::Notify;
+use crate::suites;
 
 /// TLS for a listener. Handshakes take the certificate that is current when they happen.
 pub struct ServerTls {
     config: Arc<ServerConfig>,
     current: Arc<Current>,
+}
+
+/// What is offered in handshakes.
+#[derive(Debug, Clone, Default)]
+pub struct Offer {
+    /// The versions that are spoken.
+    pub versions: Versions,
+    /// TLS 1.2's cipher suites, by the names that Go has for them; all that there are if empty. TLS 1.3's are not chosen.
+    pub suites: Vec<String>,
+    /// Who serves other names than the rest.
+    pub others: Vec<Other>,
+}
+
+/// A certificate for some names.
+#[derive(Debug, Clone)]
+pub struct Other {
+    /// The names, or `*.` and what comes after one label; those of the certificate if empty.
+    pub names: Vec<String>,
+    /// The certificate.
+    pub tls: Arc<ServerTls>,
 }
 
 /// A certificate chain and its key, PEM.
@@ -85,13 +110,19 @@ pub enum BadPair {
     /// Key and certificate do not belong together, or cannot be used.
     #[error("certificate and key cannot be used: {0}")]
     Unusable(rustls::Error),
+    /// A cipher suite that is not spoken.
+    #[error("the cipher suite {0:?} is not offered; choose from {1}")]
+    Suite(String, String),
     /// The lowest version is above the highest.
     #[error("the lowest TLS version is above the highest")]
     Versions,
 }
 
 #[derive(Debug)]
-struct Current(ArcSwap<CertifiedKey>);
+struct Current {
+    own: ArcSwap<CertifiedKey>,
+    others: Vec<Other>,
+}
 
 impl Default for Versions {
     fn default() -> Self {
@@ -105,7 +136,15 @@ impl ServerTls {
     /// # Errors
     /// [`BadPair`]; see there.
     pub fn new(pair: &Pair, versions: Versions) -> Result<Self, BadPair> {
-        Self::with(pair, versions, Arc::new(NoClientAuth))
+        Self::offering(pair, Offer { versions, ..Offer::default() })
+    }
+
+    /// The same, with more to choose.
+    ///
+    /// # Errors
+    /// [`BadPair`]; see there.
+    pub fn offering(pair: &Pair, offer: Offer) -> Result<Self, BadPair> {
+        Self::with(pair, offer, Arc::new(NoClientAuth))
     }
 
     /// The same, for callers alone that show a certificate of one of these authorities (PEM).
@@ -119,18 +158,20 @@ impl ServerTls {
             roots.add(authority).map_err(|_| BadPair::Authority)?;
         }
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build();
-        Self::with(pair, versions, verifier.map_err(|_| BadPair::Authority)?)
+        let offer = Offer { versions, ..Offer::default() };
+        Self::with(pair, offer, verifier.map_err(|_| BadPair::Authority)?)
     }
 
-    fn with(pair: &Pair, versions: Versions, callers: Arc<dyn ClientCertVerifier>) -> Result<Self, BadPair> {
+    fn with(pair: &Pair, offer: Offer, callers: Arc<dyn ClientCertVerifier>) -> Result<Self, BadPair> {
+        let Offer { versions, suites, others } = offer;
         let spoken = match (versions.min, versions.max) {
             (TlsVersion::V1_2, TlsVersion::V1_2) => &[&TLS12][..],
             (TlsVersion::V1_2, TlsVersion::V1_3) => &[&TLS13, &TLS12],
             (TlsVersion::V1_3, TlsVersion::V1_3) => &[&TLS13],
             (TlsVersion::V1_3, TlsVersion::V1_2) => return Err(BadPair::Versions),
         };
-        let current = Arc::new(Current(ArcSwap::from_pointee(pair.read()?)));
-        let mut config = ServerConfig::builder_with_provider(provider())
+        let current = Arc::new(Current { own: ArcSwap::from_pointee(pair.read()?), others });
+        let mut config = ServerConfig::builder_with_provider(suites::choose(&provider(), &suites)?)
             .with_protocol_versions(spoken)
             .map_err(BadPair::Unusable)?
             .with_client_cert_verifier(callers)
@@ -144,7 +185,7 @@ impl ServerTls {
     /// # Errors
     /// [`BadPair`]: nothing has changed.
     pub fn replace(&self, pair: &Pair) -> Result<(), BadPair> {
-        self.current.0.store(Arc::new(pair.read()?));
+        self.current.own.store(Arc::new(pair.read()?));
         Ok(())
     }
 
@@ -182,6 +223,14 @@ impl ServerTls {
         }
     }
 
+    /// Whether the certificate has this name.
+    fn is_named(&self, name: &str) -> bool {
+        let key = self.current.own.load();
+        let certificate = key.cert.first().and_then(|leaf| ParsedCertificate::try_from(leaf).ok());
+        let name = ServerName::try_from(name).ok();
+        certificate.zip(name).is_some_and(|(leaf, name)| verify_server_name(&leaf, &name).is_ok())
+    }
+
     pub(crate) fn config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.config)
     }
@@ -214,8 +263,29 @@ impl Pair {
 }
 
 impl ResolvesServerCert for Current {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.load_full())
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let other = hello.server_name().and_then(|name| choose(&self.others, name));
+        Some(other.map_or(&self.own, |other| &other.tls.current.own).load_full())
+    }
+}
+
+/// Names that are written down count before those of certificates, and whole ones before patterns, as in the API server.
+fn choose<'a>(others: &'a [Other], name: &str) -> Option<&'a Other> {
+    let written =
+        |whole: bool| move |other: &&Other| other.names.iter().any(|pattern| is_for(pattern, name, whole));
+    let mut all = others.iter();
+    (all.clone().find(written(true)))
+        .or_else(|| all.clone().find(written(false)))
+        .or_else(|| all.find(|other| other.names.is_empty() && other.tls.is_named(name)))
+}
+
+fn is_for(pattern: &str, name: &str, whole: bool) -> bool {
+    match (pattern.strip_prefix("*."), whole) {
+        (Some(rest), false) => {
+            name.split_once('.').is_some_and(|(_, after)| after.eq_ignore_ascii_case(rest))
+        }
+        (None, true) => pattern.eq_ignore_ascii_case(name),
+        _ => false,
     }
 }
 

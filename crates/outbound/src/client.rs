@@ -204,7 +204,7 @@ impl Client {
         let anchor = |anchor: &TrustAnchor<'_>| {
             [anchor.subject.as_ref().to_vec(), anchor.subject_public_key_info.as_ref().to_vec()]
         };
-        let mut all: Vec<_> = self.0.believed.as_ref()?.anchors().iter().map(anchor).collect();
+        let mut all: Vec<_> = self.0.believed.as_ref()?.anchors().roots.iter().map(anchor).collect();
         all.sort_unstable();
         all.dedup();
         Some(all)

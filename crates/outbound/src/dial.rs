@@ -21,6 +21,8 @@ pub struct Dial {
     resolver: Arc<dyn Resolve>,
     clock: Arc<dyn Clock>,
     within: Duration,
+    /// Whose certificates are asked for instead of the host's.
+    peer: Option<ServerName<'static>>,
 }
 
 /// Why there is no connection.
@@ -69,7 +71,7 @@ pub enum DialError {
 impl Dial {
     /// With the system's resolver and ten seconds for a connection.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { resolver: Arc::new(SystemResolver), clock, within: CONNECT_WITHIN }
+        Self { resolver: Arc::new(SystemResolver), clock, within: CONNECT_WITHIN, peer: None }
     }
 
     /// With another resolver.
@@ -84,6 +86,14 @@ impl Dial {
     pub const fn within(mut self, span: Duration) -> Self {
         self.within = span;
         self
+    }
+
+    /// With another name that every peer's certificate must be for, as where a cluster is reached through a tunnel. `None`: that is no
+    /// name.
+    #[must_use]
+    pub fn expecting(mut self, name: &str) -> Option<Self> {
+        self.peer = Some(ServerName::try_from(name.to_owned()).ok()?);
+        Some(self)
     }
 
     /// The clock that deadlines are measured with.
@@ -122,7 +132,7 @@ impl Dial {
     ) -> Result<TlsStream<TcpStream>, DialError> {
         let handshake = async {
             let stream = self.connect(host, port, reach).await?;
-            handshake(host, stream, config).await
+            self.handshake(host, stream, config).await
         };
         self.timed(host, handshake).await
     }
@@ -137,7 +147,7 @@ impl Dial {
         stream: TcpStream,
         config: &Arc<ClientConfig>,
     ) -> Result<TlsStream<TcpStream>, DialError> {
-        self.timed(host, handshake(host, stream, config)).await
+        self.timed(host, self.handshake(host, stream, config)).await
     }
 
     async fn connect(&self, host: &str, port: u16, reach: Reach) -> Result<TcpStream, DialError> {
@@ -187,6 +197,22 @@ impl Dial {
         address::admit(resolved, reach).map_err(forbidden)
     }
 
+    /// The certificate must be for `host`, unless another name is expected.
+    async fn handshake(
+        &self,
+        host: &str,
+        stream: TcpStream,
+        config: &Arc<ClientConfig>,
+    ) -> Result<TlsStream<TcpStream>, DialError> {
+        let failed = |source| DialError::Tls { host: host.to_owned(), source };
+        let name = match &self.peer {
+            Some(name) => name.clone(),
+            None => ServerName::try_from(host.strip_suffix('.').unwrap_or(host).to_owned())
+                .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidInput, error)))?,
+        };
+        TlsConnector::from(Arc::clone(config)).connect(name, stream).await.map_err(failed)
+    }
+
     async fn timed<T>(
         &self,
         host: &str,
@@ -197,18 +223,6 @@ impl Dial {
             () = self.clock.sleep(self.within) => Err(DialError::Late { host: host.to_owned() }),
         }
     }
-}
-
-/// The certificate must be for `host`.
-async fn handshake(
-    host: &str,
-    stream: TcpStream,
-    config: &Arc<ClientConfig>,
-) -> Result<TlsStream<TcpStream>, DialError> {
-    let failed = |source| DialError::Tls { host: host.to_owned(), source };
-    let name = ServerName::try_from(host.strip_suffix('.').unwrap_or(host).to_owned())
-        .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidInput, error)))?;
-    TlsConnector::from(Arc::clone(config)).connect(name, stream).await.map_err(failed)
 }
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);

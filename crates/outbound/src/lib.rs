@@ -26,6 +26,7 @@
 //! `HTTP_PROXY` and its kin are not honoured: behind a proxy the address could not be judged.
 
 mod address;
+mod authority;
 mod client;
 mod connector;
 mod credential;
@@ -36,6 +37,7 @@ mod resolve;
 mod tls;
 
 pub use address::{Class, Reach, classify};
+pub use authority::{AuthorityFile, BadAuthorityFile};
 pub use client::{Answer, Client, Options, Request};
 pub use connector::{Connector, Link};
 pub use credential::{Bearer, Credential, TokenFile, TokenFileError};

@@ -10,6 +10,8 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStor
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, TrustAnchor, UnixTime};
 
+use crate::authority::AuthorityFile;
+
 /// What a TLS client believes and shows.
 #[derive(Debug, Clone, Default)]
 pub struct Trust {
@@ -31,6 +33,8 @@ pub enum Roots {
     SystemAnd(Vec<u8>),
     /// These alone.
     Only(Vec<u8>),
+    /// Those of a file alone, as it is now.
+    File(Arc<AuthorityFile>),
 }
 
 /// A client certificate.
@@ -90,8 +94,9 @@ impl Trust {
         Ok(match &self.roots {
             _ if self.skip_verify => None,
             Roots::System => Some(system()),
-            Roots::SystemAnd(pem) => Some(Arc::new(Believed::new(named(pem)?, true))),
-            Roots::Only(pem) => Some(Arc::new(Believed::new(named(pem)?, false))),
+            Roots::SystemAnd(pem) => Some(Arc::new(Believed::fixed(named(pem)?, true))),
+            Roots::Only(pem) => Some(Arc::new(Believed::fixed(named(pem)?, false))),
+            Roots::File(file) => Some(Arc::new(Believed::File(Arc::clone(file)))),
         })
     }
 
@@ -188,53 +193,78 @@ impl ServerCertVerifier for Anybody {
     }
 }
 
-/// The authorities that a client believes. The machine's are read at the first handshake and not before: some hundred
-/// files, for which neither the start nor a process without https should wait.
+/// The authorities that a client believes.
 #[derive(Debug)]
-pub(crate) struct Believed {
-    named: Vec<TrustAnchor<'static>>,
-    system: bool,
-    read: OnceLock<Read>,
+pub(crate) enum Believed {
+    Fixed(Fixed),
+    File(Arc<AuthorityFile>),
 }
 
+/// The machine's are read at the first handshake and not before: some hundred files, for which neither the start nor a process
+/// without https should wait.
 #[derive(Debug)]
-struct Read {
+pub(crate) struct Fixed {
+    named: Vec<TrustAnchor<'static>>,
+    system: bool,
+    read: OnceLock<Arc<Authorities>>,
+}
+
+/// Authorities as they are looked at.
+#[derive(Debug)]
+pub(crate) struct Authorities {
     anchors: Arc<RootCertStore>,
     /// Absent where there are no authorities at all.
     verifier: Option<Arc<WebPkiServerVerifier>>,
 }
 
+impl Authorities {
+    pub(crate) fn read(pem: &[u8]) -> Result<Self, BadTrust> {
+        Ok(Self::of(RootCertStore { roots: named(pem)? }))
+    }
+
+    fn of(store: RootCertStore) -> Self {
+        let anchors = Arc::new(store);
+        let builder = WebPkiServerVerifier::builder_with_provider(Arc::clone(&anchors), provider());
+        Self { anchors, verifier: builder.build().ok() }
+    }
+}
+
 impl Believed {
-    const fn new(named: Vec<TrustAnchor<'static>>, system: bool) -> Self {
-        Self { named, system, read: OnceLock::new() }
+    const fn fixed(named: Vec<TrustAnchor<'static>>, system: bool) -> Self {
+        Self::Fixed(Fixed { named, system, read: OnceLock::new() })
     }
 
     /// All of them.
-    pub(crate) fn anchors(&self) -> &[TrustAnchor<'static>] {
-        &self.read().anchors.roots
+    pub(crate) fn anchors(&self) -> Arc<RootCertStore> {
+        Arc::clone(&self.now().anchors)
     }
 
-    fn read(&self) -> &Read {
-        self.read.get_or_init(|| {
-            let mut store = RootCertStore { roots: self.named.clone() };
-            if self.system {
-                store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-                if store.len() == self.named.len() {
-                    tracing::warn!(
-                        "this machine has no trusted root certificates: https works only where a CA is configured"
-                    );
-                }
-            }
-            let anchors = Arc::new(store);
-            let builder = WebPkiServerVerifier::builder_with_provider(Arc::clone(&anchors), provider());
-            Read { anchors, verifier: builder.build().ok() }
-        })
+    fn now(&self) -> Arc<Authorities> {
+        match self {
+            Self::Fixed(fixed) => Arc::clone(fixed.read.get_or_init(|| Arc::new(fixed.look()))),
+            Self::File(file) => file.current(),
+        }
     }
 
     /// No authorities: nobody is believed.
-    fn verifier(&self) -> Result<&WebPkiServerVerifier, rustls::Error> {
-        let verifier = self.read().verifier.as_deref();
+    fn verifier(&self) -> Result<Arc<WebPkiServerVerifier>, rustls::Error> {
+        let verifier = self.now().verifier.clone();
         verifier.ok_or(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer))
+    }
+}
+
+impl Fixed {
+    fn look(&self) -> Authorities {
+        let mut store = RootCertStore { roots: self.named.clone() };
+        if self.system {
+            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            if store.len() == self.named.len() {
+                tracing::warn!(
+                    "this machine has no trusted root certificates: https works only where a CA is configured"
+                );
+            }
+        }
+        Authorities::of(store)
     }
 }
 
@@ -276,7 +306,7 @@ impl ServerCertVerifier for Believed {
 /// Shared by whoever believes the machine's alone: they are the largest thing a client would hold.
 fn system() -> Arc<Believed> {
     static SYSTEM: OnceLock<Arc<Believed>> = OnceLock::new();
-    Arc::clone(SYSTEM.get_or_init(|| Arc::new(Believed::new(Vec::new(), true))))
+    Arc::clone(SYSTEM.get_or_init(|| Arc::new(Believed::fixed(Vec::new(), true))))
 }
 
 /// The one cryptography provider, handed over explicitly so that no global decides.

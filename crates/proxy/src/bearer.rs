@@ -13,7 +13,7 @@ pub(crate) struct Bearer(Secret<String>);
 impl Bearer {
     /// The token of a request. One header, the scheme in any case, one space: what stands after a second space is
     /// not looked at, and two spaces are an empty token (kube-apiserver's `SplitN`). A second header, which it would
-    /// overlook, is refused.
+    /// overlook, is refused. Who brings nothing of the kind has no token; who brings what is not read is not nobody.
     pub(crate) fn read(headers: &HeaderMap) -> Result<Self, Refusal> {
         let mut all = headers.get_all(AUTHORIZATION).iter();
         let (first, second) = (all.next(), all.next());
@@ -21,13 +21,13 @@ impl Bearer {
             return Err(Refusal::TwoTokens);
         }
         let Some(first) = first else { return subprotocol(headers) };
-        let line = first.to_str().map_err(|_| Refusal::NoToken)?;
+        let line = first.to_str().map_err(|_| Refusal::Unread)?;
         let mut words = line.trim().splitn(3, ' ');
         match (words.next(), words.next()) {
             (Some(scheme), Some(token)) if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() => {
                 Ok(Self(Secret::from(token)))
             }
-            _ => Err(Refusal::NoToken),
+            _ => Err(Refusal::Unread),
         }
     }
 
@@ -50,20 +50,29 @@ fn subprotocol(headers: &HeaderMap) -> Result<Bearer, Refusal> {
         let lines = headers.get_all(name).iter().filter_map(|line| line.to_str().ok());
         lines.flat_map(|line| line.split(',')).map(str::trim)
     };
+    // In any form and any place: a token that somebody meant to bring is read or refused, and never overlooked.
+    let mut lines = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
+    let brings = |line: &HeaderValue| {
+        let line = String::from_utf8_lossy(line.as_bytes()).to_ascii_lowercase();
+        line.contains(SUBPROTOCOL.trim_end_matches('.'))
+    };
+    if !lines.any(brings) {
+        return Err(Refusal::NoToken);
+    }
     let switches = words(CONNECTION).any(|word| word.eq_ignore_ascii_case("upgrade"))
         && words(UPGRADE).any(|word| word.eq_ignore_ascii_case("websocket"));
     if !switches {
-        return Err(Refusal::NoToken);
+        return Err(Refusal::Unread);
     }
     let mut tokens = words(SEC_WEBSOCKET_PROTOCOL).filter_map(|word| word.strip_prefix(SUBPROTOCOL));
     let others = words(SEC_WEBSOCKET_PROTOCOL).any(|word| !word.is_empty() && !word.starts_with(SUBPROTOCOL));
     match (tokens.next(), tokens.next(), others) {
-        (None, ..) => Err(Refusal::NoToken),
+        (None, ..) => Err(Refusal::Unread),
         (Some(_), Some(_), _) => Err(Refusal::TwoTokens),
         (Some(_), None, false) => Err(Refusal::Request("missing additional subprotocol")),
         (Some(encoded), None, true) => {
             let token = wire::b64::decode(encoded).and_then(|bytes| String::from_utf8(bytes).ok());
-            let token = token.filter(|token| !token.is_empty()).ok_or(Refusal::NoToken)?;
+            let token = token.filter(|token| !token.is_empty()).ok_or(Refusal::Unread)?;
             Ok(Bearer(Secret::from(token)))
         }
     }
@@ -91,7 +100,7 @@ mod tests {
         for line in
             ["", "Bearer", "Bearer ", "Bearer  abc", "Basic abc", "abc", "Bearerabc", "Bearer\tabc", "é abc"]
         {
-            assert_eq!(read(&[line]), Err("no_token"), "{line:?}");
+            assert_eq!(read(&[line]), Err("unread_token"), "{line:?}");
         }
         assert_eq!(read(&[]), Err("no_token"));
     }
@@ -118,10 +127,16 @@ mod tests {
         assert_eq!(read("websocket", &[token, "v4.channel.k8s.io"]).as_deref(), Ok("abc"));
         assert_eq!(read("websocket", &[token]), Err("request"));
         assert_eq!(read("websocket", &[token, token, "v4.channel.k8s.io"]), Err("two_tokens"));
-        assert_eq!(read("SPDY/3.1", &[token, "v4.channel.k8s.io"]), Err("no_token"));
-        assert_eq!(read("websocket", &[&format!("{token}="), "a"]), Err("no_token"));
-        assert_eq!(read("websocket", &["base64url.bearer.authorization.k8s.io._w", "a"]), Err("no_token"));
+        assert_eq!(read("SPDY/3.1", &[token, "v4.channel.k8s.io"]), Err("unread_token"));
+        assert_eq!(read("websocket", &[&format!("{token}="), "a"]), Err("unread_token"));
+        assert_eq!(
+            read("websocket", &["base64url.bearer.authorization.k8s.io._w", "a"]),
+            Err("unread_token")
+        );
         assert_eq!(read("websocket", &["a"]), Err("no_token"));
+        for odd in ["base64url.bearer.authorization.k8s.io", "Base64URL.bearer.authorization.k8s.io.YWJj"] {
+            assert_eq!(read("websocket", &[odd, "a"]), Err("unread_token"), "{odd}");
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What was found out of a token a moment ago: kubectl sends the same one with every request.
 //!
 //! An entry lives for at most ten seconds, as in the API server, and never past its token. Tokens are kept under a digest, and
-//! bad ones only where asking again would cost the API server something. Two generations bound the size without bookkeeping: when the young one is full or old, it becomes the old one, which is forgotten.
+//! bad ones only where asking again would cost the API server something. Two generations bound the size without bookkeeping:
+//! when the young one is full or old, it becomes the old one, which is forgotten.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,8 +17,8 @@ pub(crate) struct Cache<V> {
 }
 
 struct Generations<V> {
-    young: HashMap<Key, Entry<V>>,
-    old: HashMap<Key, Entry<V>>,
+    young: HashMap<Digest, Entry<V>>,
+    old: HashMap<Digest, Entry<V>>,
     born: Duration,
 }
 
@@ -27,7 +28,17 @@ struct Entry<V> {
     verified: Duration,
 }
 
-type Key = [u8; 32];
+/// What a token is remembered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Digest([u8; 32]);
+
+impl Digest {
+    pub(crate) fn of(token: &str) -> Self {
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
+        Self(bytes)
+    }
+}
 
 impl<V> Cache<V> {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
@@ -36,30 +47,24 @@ impl<V> Cache<V> {
     }
 
     /// What is known of this token, if that was found out less than [`KEEP`] ago and the token has not ended since.
-    pub(crate) fn find(&self, token: &str) -> Option<Arc<V>> {
-        let key = key(token)?;
+    pub(crate) fn find(&self, token: &Digest) -> Option<Arc<V>> {
         let (now, monotonic) = (self.clock.now(), self.clock.monotonic());
         let generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = generations.young.get(&key).or_else(|| generations.old.get(&key))?;
+        let entry = generations.young.get(token).or_else(|| generations.old.get(token))?;
         let fresh = now < entry.ends && monotonic.saturating_sub(entry.verified) < KEEP;
         fresh.then(|| Arc::clone(&entry.value))
     }
 
     /// Remembers what is known of a token that ends at `ends`.
-    pub(crate) fn keep(&self, token: &str, value: &Arc<V>, ends: Time) {
-        let Some(key) = key(token) else { return };
+    pub(crate) fn keep(&self, token: Digest, value: &Arc<V>, ends: Time) {
         let verified = self.clock.monotonic();
         let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
         if generations.young.len() >= MOST || verified.saturating_sub(generations.born) >= KEEP {
             generations.old = std::mem::take(&mut generations.young);
             generations.born = verified;
         }
-        generations.young.insert(key, Entry { value: Arc::clone(value), ends, verified });
+        generations.young.insert(token, Entry { value: Arc::clone(value), ends, verified });
     }
-}
-
-fn key(token: &str) -> Option<Key> {
-    digest::digest(&digest::SHA256, token.as_bytes()).as_ref().try_into().ok()
 }
 
 /// How long a verified caller is believed without another look.
@@ -113,36 +118,36 @@ mod tests {
     fn a_caller_is_kept_for_ten_seconds_and_not_longer() {
         let clock = Arc::new(Ticks::default());
         let cache = Cache::new(clock.clone());
-        cache.keep("token", &caller("jane"), Time::MAX);
-        assert_eq!(cache.find("token").unwrap().user.name, "jane");
-        assert!(cache.find("token2").is_none());
+        cache.keep(Digest::of("token"), &caller("jane"), Time::MAX);
+        assert_eq!(cache.find(&Digest::of("token")).unwrap().user.name, "jane");
+        assert!(cache.find(&Digest::of("token2")).is_none());
         clock.pass(9);
-        assert!(cache.find("token").is_some());
+        assert!(cache.find(&Digest::of("token")).is_some());
         clock.pass(1);
-        assert!(cache.find("token").is_none());
+        assert!(cache.find(&Digest::of("token")).is_none());
     }
 
     #[test]
     fn a_caller_is_never_kept_past_its_token() {
         let clock = Arc::new(Ticks::default());
         let cache = Cache::new(clock.clone());
-        cache.keep("token", &caller("jane"), clock.now() + Duration::from_secs(3));
+        cache.keep(Digest::of("token"), &caller("jane"), clock.now() + Duration::from_secs(3));
         clock.pass(2);
-        assert!(cache.find("token").is_some());
+        assert!(cache.find(&Digest::of("token")).is_some());
         clock.pass(1);
-        assert!(cache.find("token").is_none());
+        assert!(cache.find(&Digest::of("token")).is_none());
     }
 
     #[test]
     fn the_size_is_bounded() {
         let cache = Cache::new(Arc::new(Ticks::default()));
         for i in 0..MOST * 3 {
-            cache.keep(&format!("token {i}"), &caller("jane"), Time::MAX);
+            cache.keep(Digest::of(&format!("token {i}")), &caller("jane"), Time::MAX);
         }
         let generations = cache.generations.lock().unwrap();
         assert!(generations.young.len() <= MOST && generations.old.len() <= MOST);
         drop(generations);
-        assert!(cache.find(&format!("token {}", MOST * 3 - 1)).is_some());
-        assert!(cache.find("token 0").is_none());
+        assert!(cache.find(&Digest::of(&format!("token {}", MOST * 3 - 1))).is_some());
+        assert!(cache.find(&Digest::of("token 0")).is_none());
     }
 }

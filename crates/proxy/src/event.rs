@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use ambient::Time;
 use http::{Request, StatusCode};
 
+use crate::identity::KubeUser;
+
 /// What became of a request. Never holds a token; names come from tokens and must be escaped where they are written.
 #[derive(Debug, Clone)]
 pub struct Event {
@@ -20,6 +22,8 @@ pub struct Event {
     pub issuer: String,
     /// Whom the token names, once it is verified.
     pub user: Option<User>,
+    /// Whom it asks to act as, granted or not.
+    pub acts_as: Option<KubeUser>,
     /// The end of it.
     pub outcome: Outcome,
 }
@@ -69,6 +73,7 @@ pub(crate) struct Beginning {
     source: IpAddr,
     pub(crate) issuer: String,
     pub(crate) user: Option<User>,
+    pub(crate) acts_as: Option<KubeUser>,
     /// Set before the first byte goes to the API server.
     pub(crate) forwarded: bool,
     /// Whether it went as the user by the proxy's right.
@@ -84,14 +89,15 @@ impl Beginning {
             source,
             issuer: String::new(),
             user: None,
+            acts_as: None,
             forwarded: false,
             impersonated: false,
         }
     }
 
     pub(crate) fn end(self, outcome: Outcome) -> Event {
-        let Self { at, method, path, source, issuer, user, forwarded: _, impersonated: _ } = self;
-        Event { at, method, path, source, issuer, user, outcome }
+        let Self { at, method, path, source, issuer, user, acts_as, forwarded: _, impersonated: _ } = self;
+        Event { at, method, path, source, issuer, user, acts_as, outcome }
     }
 }
 

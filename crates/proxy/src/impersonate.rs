@@ -36,16 +36,17 @@ impl Extras {
         self.fixed.iter().map(|(key, _)| key.as_str()).chain(client_ip)
     }
 
-    pub(crate) fn add_to(&self, user: &mut KubeUser, peer: IpAddr) {
-        user.extra.extend(self.fixed.iter().cloned());
-        if self.client_ip {
+    /// Adds what the account may say of it.
+    pub(crate) fn add_to(&self, user: &mut KubeUser, peer: IpAddr, rights: &Rights) {
+        user.extra.extend(self.fixed.iter().filter(|(key, _)| rights.may_say(key)).cloned());
+        if self.client_ip && rights.may_say(CLIENT_IP) {
             user.extra.push((CLIENT_IP.into(), vec![peer.to_string()]));
         }
     }
 }
 
 /// What the proxy's own account may impersonate besides users and groups. A header that it may not send would have the whole
-/// request refused, so what is not here is left out.
+/// request refused, so what is not here is left out; but never of what somebody asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rights {
     /// UIDs.
@@ -62,13 +63,16 @@ impl Rights {
         Self { extras: extras.keys().map(str::to_owned).collect(), ..Self::default() }
     }
 
+    /// Whether an extra field of this key may be sent.
+    pub(crate) fn may_say(&self, key: &str) -> bool {
+        self.every_extra || self.extras.contains(key)
+    }
+
     pub(crate) fn narrow(&self, user: &mut KubeUser) {
         if !self.uid {
             user.uid.clear();
         }
-        if !self.every_extra {
-            user.extra.retain(|(key, _)| self.extras.contains(key));
-        }
+        user.extra.retain(|(key, _)| self.may_say(key));
     }
 }
 
@@ -120,7 +124,7 @@ const UID: HeaderName = HeaderName::from_static("impersonate-uid");
 const GROUP: HeaderName = HeaderName::from_static("impersonate-group");
 
 /// kube-oidc-proxy's name for the caller's address.
-const CLIENT_IP: &str = "remote-client-ip";
+pub(crate) const CLIENT_IP: &str = "remote-client-ip";
 
 /// RFC 9110 section 5.6.2.
 const TOKEN_PUNCTUATION: &[u8] = b"!#$&'*+-.^_`|~";
@@ -163,9 +167,13 @@ mod tests {
     fn extras_are_added_only_when_configured() {
         let mut user = KubeUser { name: "a".into(), ..KubeUser::default() };
         let peer = IpAddr::from([192, 0, 2, 7]);
-        Extras::default().add_to(&mut user, peer);
+        let every = Rights { every_extra: true, ..Rights::default() };
+        Extras::default().add_to(&mut user, peer, &every);
         assert!(user.extra.is_empty());
-        Extras { fixed: vec![("k".into(), vec!["v".into()])], client_ip: true }.add_to(&mut user, peer);
+        let extras = Extras { fixed: vec![("k".into(), vec!["v".into()])], client_ip: true };
+        extras.add_to(&mut user, peer, &Rights::default());
+        assert!(user.extra.is_empty());
+        extras.add_to(&mut user, peer, &every);
         assert_eq!(
             user.extra,
             [("k".into(), vec!["v".into()]), ("remote-client-ip".to_owned(), vec!["192.0.2.7".into()])]

@@ -110,6 +110,11 @@ impl Issuers {
         written.map(|(key, _)| key.clone()).chain([CREDENTIAL_ID.to_owned()]).collect()
     }
 
+    /// Whether their tokens may make UIDs.
+    pub(crate) fn have_uids(&self) -> bool {
+        self.by_url.values().any(|issuer| issuer.spec.mapping.uid.is_some())
+    }
+
     /// Each issuer's name and keys, in a steady order.
     pub fn keys(&self) -> Vec<(Arc<str>, Arc<RemoteKeys>)> {
         let mut all: Vec<_> = self

@@ -20,6 +20,7 @@ mod bearer;
 mod body;
 mod cache;
 mod configuration;
+mod deadline;
 mod event;
 mod failures;
 mod guard;
@@ -30,6 +31,7 @@ mod on_behalf;
 mod passthrough;
 mod probe;
 mod refusal;
+mod regulars;
 mod rights;
 mod source;
 mod upgrade;
@@ -40,15 +42,15 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ambient::{BoxFuture, Clock, Observer, Tasks, Time};
+use ambient::{Clock, Observer, Tasks, Time};
 use arc_swap::ArcSwap;
-use http::{Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use outbound::Dial;
 use token::RemoteKeys;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-pub use body::Body;
+pub use body::{Body, BodyError};
 pub use configuration::{Anonymous, Configuration, kubernetes_algs};
 pub use event::{Event, Outcome, User};
 pub use guard::Reserved;
@@ -64,10 +66,11 @@ pub use upstream::{BadTarget, Credential, Target};
 
 use authenticate::{Authenticate, Caller, Way};
 use bearer::Bearer;
-use body::Deadline;
+use deadline::Deadline;
 use event::Beginning;
 use failures::Failures;
 use impersonate::Passage;
+use on_behalf::Asked;
 use refusal::Refusal;
 use upstream::{Source, Upstream};
 
@@ -77,6 +80,7 @@ pub struct Proxy {
     reserved: Reserved,
     mode: Mode,
     rights: ArcSwap<Rights>,
+    rights_wanted: Notify,
     on_behalf: Option<OnBehalf>,
     trusted_proxies: TrustedProxies,
     stream_grace: Option<Duration>,
@@ -99,7 +103,7 @@ pub struct Settings {
     pub on_behalf: Option<OnBehalf>,
     /// Proxies before this one, whose word for who the client is counts.
     pub trusted_proxies: TrustedProxies,
-    /// How long a stream may outlive its caller's token; `None`: as long as it likes.
+    /// How long a request or a stream may outlive its caller's token; `None`: as long as it likes.
     pub stream_grace: Option<Duration>,
     /// Tokens of one address that may fail each second, ten times as many at once; 0: any number.
     pub failures_per_second: u32,
@@ -122,7 +126,7 @@ pub struct World {
     pub clock: Arc<dyn Clock>,
     /// Opens connections to the API server.
     pub dial: Dial,
-    /// Carries upgraded connections. Stopping it cuts them.
+    /// Carries upgraded connections, and ends streams in time. Stopping it cuts them.
     pub tunnels: Tasks,
     /// Hears what became of every request.
     pub observer: Arc<dyn Observer<Event>>,
@@ -155,6 +159,7 @@ impl Proxy {
             reserved,
             mode,
             rights: ArcSwap::from_pointee(rights),
+            rights_wanted: Notify::new(),
             on_behalf,
             trusted_proxies,
             stream_grace,
@@ -174,7 +179,14 @@ impl Proxy {
         anonymous: Anonymous,
         means: &Means,
     ) -> Result<(), BadIssuer> {
-        self.authenticate.replace(|before| Issuers::new(specs, anonymous, means, Some(before)))
+        self.authenticate.replace(|before| Issuers::new(specs, anonymous, means, Some(before)))?;
+        self.rights_wanted.notify_one();
+        Ok(())
+    }
+
+    /// Resolves when what the account may impersonate should be asked again.
+    async fn wants_rights(&self) {
+        self.rights_wanted.notified().await;
     }
 
     /// Says what the proxy's own account may impersonate.
@@ -191,6 +203,11 @@ impl Proxy {
             keys.extend(on_behalf::ORIGINAL.map(str::to_owned));
         }
         keys
+    }
+
+    /// Whether a user may come to have a UID.
+    fn says_uids(&self) -> bool {
+        self.on_behalf.is_some() || self.authenticate.with_issuers(Issuers::have_uids)
     }
 
     /// Each issuer's name and keys, in a steady order.
@@ -230,10 +247,7 @@ impl Proxy {
             Way::Token => guard::admit_user(&caller.user, &self.reserved)?,
             Way::Anonymous | Way::Review => caller.user.clone(),
         };
-        let user = match (&self.on_behalf, caller.way) {
-            (Some(on_behalf), Way::Token) => on_behalf.user(user, request.headers_mut()).await?,
-            _ => guard::refuse_impersonation(request.headers()).map(|()| user)?,
-        };
+        let user = self.acting(user, caller.way, request.headers_mut(), beginning).await?;
         let version = request.version();
         let asked = guard::strip_request(request.headers_mut(), version)?;
 
@@ -247,34 +261,50 @@ impl Proxy {
         request.extensions_mut().clear();
         beginning.forwarded = true;
         beginning.impersonated = matches!(passage, Passage::Impersonate(_));
-        let answer = self.upstream.send(request, &passage, source, asked).await?;
+        let until = self.end_of(&caller);
+        let request = request.map(|body| Body::request(body, until.clone(), &self.world.tunnels));
+        let answer = tokio::select! {
+            answer = self.upstream.send(request, &passage, source, asked) => answer?,
+            () = passed(until.as_ref()) => return Err(Refusal::Ended),
+        };
         match (client, answer.status()) {
             (Some((protocol, place, client)), StatusCode::SWITCHING_PROTOCOLS) => {
-                upgrade::join(answer, protocol, client, place, self.end_of(&caller), &self.world.tunnels)
+                let until = Box::pin(async move { passed(until.as_ref()).await });
+                upgrade::join(answer, protocol, client, place, until, &self.world.tunnels)
             }
             (None, StatusCode::SWITCHING_PROTOCOLS) => {
                 Err(Refusal::Answer("it switches protocols and was not asked to"))
             }
-            _ => Ok(streamed(answer, self.left_of(&caller).map(|left| Deadline::new(left, self.clock())))),
+            _ => Ok(streamed(answer, until, &self.world.tunnels)),
         }
     }
 
-    fn clock(&self) -> Arc<dyn Clock> {
-        Arc::clone(&self.world.clock)
+    /// Whom a request acts as: its caller, as far as the proxy may say who that is, or whom it asks to be and may.
+    async fn acting(
+        &self,
+        mut caller: KubeUser,
+        way: Way,
+        headers: &mut HeaderMap,
+        beginning: &mut Beginning,
+    ) -> Result<KubeUser, Refusal> {
+        let rights = self.rights.load_full();
+        if let (Some(on_behalf), Way::Token, Mode::Impersonate(extras)) = (&self.on_behalf, way, &self.mode) {
+            if let Some(asked) = Asked::take(headers, extras)? {
+                beginning.acts_as = Some(asked.user.clone());
+                return on_behalf.user(&caller, asked, &rights).await;
+            }
+        } else {
+            guard::refuse_impersonation(headers)?;
+        }
+        rights.narrow(&mut caller);
+        Ok(caller)
     }
 
-    /// How long a stream of this caller may go on.
-    fn left_of(&self, caller: &Caller) -> Option<Duration> {
+    /// When whatever this caller asked for must end.
+    fn end_of(&self, caller: &Caller) -> Option<Deadline> {
         let grace = self.stream_grace.filter(|_| caller.ends != Time::MAX)?;
-        Some(caller.ends.since(self.world.clock.now()).saturating_add(grace))
-    }
-
-    /// Resolves when a stream of this caller must end.
-    fn end_of(&self, caller: &Caller) -> BoxFuture<'static, ()> {
-        match self.left_of(caller) {
-            Some(left) => self.world.clock.sleep(left),
-            None => Box::pin(std::future::pending()),
-        }
+        let left = caller.ends.since(self.world.clock.now()).saturating_add(grace);
+        Some(Deadline::after(left, Arc::clone(&self.world.clock)))
     }
 
     fn free_tunnel(&self) -> Result<OwnedSemaphorePermit, Refusal> {
@@ -284,8 +314,7 @@ impl Proxy {
     fn passage(&self, mut user: KubeUser, way: Way, bearer: Option<Bearer>, peer: IpAddr) -> Passage {
         match &self.mode {
             Mode::Impersonate(extras) if way != Way::Review => {
-                extras.add_to(&mut user, peer);
-                self.rights.load().narrow(&mut user);
+                extras.add_to(&mut user, peer, &self.rights.load());
                 Passage::Impersonate(user)
             }
             Mode::Impersonate(_) | Mode::AsIs => Passage::AsIs(bearer),
@@ -345,9 +374,17 @@ impl Caller {
 /// when both directions are busy, some 100 KiB.
 pub const MOST_TUNNELS: usize = 2048;
 
+/// Resolves at the deadline, if there is one.
+async fn passed(until: Option<&Deadline>) {
+    match until {
+        Some(until) => until.passed().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// The API server's answer without the headers of its hop.
-fn streamed(answer: Response<Incoming>, until: Option<Deadline>) -> Response<Body> {
-    let mut response = answer.map(|stream| Body::stream(stream, until));
+fn streamed(answer: Response<Incoming>, until: Option<Deadline>, tasks: &Tasks) -> Response<Body> {
+    let mut response = answer.map(|stream| Body::answer(stream, until, tasks));
     guard::strip_response(response.headers_mut());
     response
 }

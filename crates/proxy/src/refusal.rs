@@ -13,9 +13,12 @@ use crate::body::Body;
 /// Why a request does not pass.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
-    /// No bearer token in a form that is read.
+    /// Nothing that could be a bearer token.
     #[error("the request carries no bearer token")]
     NoToken,
+    /// Something that was meant for one, or another credential, in no form that is read.
+    #[error("the request carries a credential that is not a bearer token as it is read here")]
+    Unread,
     /// Two `Authorization` headers: two readers could choose two different ones.
     #[error("the request carries more than one Authorization header")]
     TwoTokens,
@@ -46,6 +49,9 @@ pub(crate) enum Refusal {
     /// The caller may not be who it asked to be.
     #[error("{0}")]
     MayNotImpersonate(String),
+    /// The caller may, and the proxy may not say so: in part it would be somebody else.
+    #[error("the proxy's own account may not impersonate {0}, which this request asks for")]
+    ProxyMayNot(String),
     /// Nobody can say whether the caller may be who it asked to be.
     #[error("it cannot be found out whether this impersonation is allowed")]
     Unreviewed(String),
@@ -67,6 +73,9 @@ pub(crate) enum Refusal {
     /// The API server did not accept a connection in time.
     #[error("the API server did not answer in time")]
     Late(String),
+    /// The caller's token ended before there was an answer.
+    #[error("the token ended before the API server answered")]
+    Ended,
     /// As many upgraded connections as there may be.
     #[error("the proxy carries as many upgraded connections as it may; try again later")]
     Tunnels,
@@ -83,11 +92,13 @@ impl Refusal {
     pub(crate) const fn code(&self) -> &'static str {
         match self {
             Self::NoToken => "no_token",
+            Self::Unread => "unread_token",
             Self::TwoTokens => "two_tokens",
             Self::Token(rejected) => rejected.code(),
             Self::Review(_) => "review",
             Self::TooManyFailures => "too_many_failures",
             Self::MayNotImpersonate(_) => "may_not_impersonate",
+            Self::ProxyMayNot(_) => "proxy_may_not",
             Self::Unreviewed(_) => "unreviewed",
             Self::Claims(_) => "claims",
             Self::NoName => "no_name",
@@ -100,6 +111,7 @@ impl Refusal {
             Self::CredentialRefused => "credential_refused",
             Self::Unreachable(_) => "unreachable",
             Self::Late(_) => "late",
+            Self::Ended => "ended",
             Self::Tunnels => "tunnels",
             Self::Unheard => "unheard",
             Self::Answer(_) => "answer",
@@ -156,14 +168,18 @@ impl Refusal {
 
     const fn meaning(&self) -> (StatusCode, Reason) {
         match self {
-            Self::NoToken | Self::TwoTokens | Self::Token(_) | Self::Claims(_) | Self::Review(_) => {
-                (StatusCode::UNAUTHORIZED, Reason::Unauthorized)
-            }
+            Self::NoToken
+            | Self::Unread
+            | Self::TwoTokens
+            | Self::Token(_)
+            | Self::Claims(_)
+            | Self::Review(_) => (StatusCode::UNAUTHORIZED, Reason::Unauthorized),
             Self::NoName
             | Self::Reserved(_)
             | Self::Unheadable
             | Self::Impersonation
-            | Self::MayNotImpersonate(_) => (StatusCode::FORBIDDEN, Reason::Forbidden),
+            | Self::MayNotImpersonate(_)
+            | Self::ProxyMayNot(_) => (StatusCode::FORBIDDEN, Reason::Forbidden),
             Self::TooManyFailures => (StatusCode::TOO_MANY_REQUESTS, Reason::TooManyRequests),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, Reason::MethodNotAllowed),
             Self::Request(_) => (StatusCode::BAD_REQUEST, Reason::BadRequest),
@@ -171,7 +187,7 @@ impl Refusal {
             Self::CredentialRefused | Self::Unreachable(_) | Self::Answer(_) => {
                 (StatusCode::BAD_GATEWAY, Reason::ServiceUnavailable)
             }
-            Self::Late(_) => (StatusCode::GATEWAY_TIMEOUT, Reason::Timeout),
+            Self::Late(_) | Self::Ended => (StatusCode::GATEWAY_TIMEOUT, Reason::Timeout),
             Self::Tunnels | Self::Unheard | Self::Unreviewed(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, Reason::ServiceUnavailable)
             }

@@ -1,7 +1,8 @@
 //! What the proxy's own account may impersonate, asked of the API server and asked again: a header that it may not send would
 //! have every request refused.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ambient::Clock;
@@ -9,7 +10,8 @@ use cluster::{Access, NoReview, Reviews};
 
 use crate::{Proxy, Rights};
 
-/// Asks again and again; never ends. What changes is told on the log.
+/// Asks again and again, and when issuers were replaced, whose users may have other fields; never ends. What changes is told on
+/// the log.
 pub async fn keep_rights(proxy: Arc<Proxy>, reviews: Reviews, clock: Arc<dyn Clock>) {
     let mut told = None;
     loop {
@@ -31,7 +33,51 @@ pub async fn keep_rights(proxy: Arc<Proxy>, reviews: Reviews, clock: Arc<dyn Clo
                 AFTER_FAILURE
             }
         };
-        clock.sleep(pause).await;
+        tokio::select! {
+            () = clock.sleep(pause) => {}
+            () = proxy.wants_rights() => {}
+        }
+    }
+}
+
+/// Rights that only somebody's wish brings up, such as a field that no configuration names: asked when they are first needed.
+pub(crate) struct OwnRights {
+    reviews: Reviews,
+    clock: Arc<dyn Clock>,
+    known: Mutex<HashMap<What, Known>>,
+}
+
+/// A resource, and the key of an extra field.
+type What = (&'static str, String);
+
+#[derive(Clone, Copy)]
+struct Known {
+    may: bool,
+    asked: Duration,
+}
+
+impl OwnRights {
+    pub(crate) fn new(reviews: Reviews, clock: Arc<dyn Clock>) -> Self {
+        Self { reviews, clock, known: Mutex::default() }
+    }
+
+    /// Whether our account may impersonate this.
+    pub(crate) async fn may(&self, resource: &'static str, key: &str) -> Result<bool, NoReview> {
+        let (what, now) = ((resource, key.to_owned()), self.clock.monotonic());
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&what).copied();
+        if let Some(Known { may, asked }) = known {
+            let keep = if may { ASK_AGAIN } else { AFTER_FAILURE };
+            if now.saturating_sub(asked) < keep {
+                return Ok(may);
+            }
+        }
+        let may = self.reviews.may_we(Access { resource, subresource: key, ..OURS }).await?;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST_KNOWN {
+            known.clear();
+        }
+        known.insert(what, Known { may, asked: now });
+        Ok(may)
     }
 }
 
@@ -47,22 +93,21 @@ fn tell(missing: &[String]) {
 
 /// The rights, and what is missing of those that would be used.
 async fn ask(reviews: &Reviews, proxy: &Proxy) -> Result<(Rights, Vec<String>), NoReview> {
-    let core = Access { verb: "impersonate", ..Access::default() };
-    let ours = Access { group: "authentication.k8s.io", ..core };
     let mut missing = Vec::new();
     for resource in ["users", "groups"] {
-        if !reviews.may_we(Access { resource, ..core }).await? {
+        if !reviews.may_we(Access { resource, group: "", ..OURS }).await? {
             missing.push(resource.to_owned());
         }
     }
-    let uid = reviews.may_we(Access { resource: "uids", ..ours }).await?;
-    if !uid {
+    let uid = reviews.may_we(Access { resource: "uids", ..OURS }).await?;
+    if !uid && proxy.says_uids() {
         missing.push("uids.authentication.k8s.io".to_owned());
     }
-    let every_extra = reviews.may_we(Access { resource: "userextras", subresource: "*", ..ours }).await?;
+    let any = Access { resource: "userextras", subresource: ANY_KEY, ..OURS };
+    let every_extra = reviews.may_we(any).await?;
     let mut rights = Rights { uid, every_extra, ..Rights::default() };
     for key in proxy.extra_keys() {
-        let access = Access { resource: "userextras", subresource: &key, ..ours };
+        let access = Access { resource: "userextras", subresource: &key, ..OURS };
         if every_extra || reviews.may_we(access).await? {
             rights.extras.insert(key);
         } else {
@@ -72,5 +117,21 @@ async fn ask(reviews: &Reviews, proxy: &Proxy) -> Result<(Rights, Vec<String>), 
     Ok((rights, missing))
 }
 
+const OURS: Access<'_> = Access {
+    verb: "impersonate",
+    group: "authentication.k8s.io",
+    resource: "",
+    subresource: "",
+    namespace: "",
+    name: "",
+};
+
+/// A key that no rule names: who may send it may send any. Not `*`: RBAC takes `userextras/*` for a key of that name, so a rule with it would
+/// answer yes here and no to every key that is sent.
+const ANY_KEY: &str = "any.obol.invalid/key";
+
 const ASK_AGAIN: Duration = Duration::from_mins(5);
 const AFTER_FAILURE: Duration = Duration::from_secs(10);
+
+/// Callers who may impersonate any field could name many.
+const MOST_KNOWN: usize = 256;

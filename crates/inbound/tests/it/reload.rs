@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ambient::Observer;
-use inbound::{BadPair, Event, Limits, Pair, PairFiles, ServerTls, TlsVersion, Versions};
+use inbound::{BadPair, Event, Limits, Offer, Other, Pair, PairFiles, ServerTls, TlsVersion, Versions};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -23,6 +23,15 @@ fn pair(leaf: &Leaf) -> Pair {
 
 /// The certificate that the server shows to somebody who trusts `ca`.
 async fn shown(running: &Running, ca: &TestCa) -> std::io::Result<CertificateDer<'static>> {
+    shown_to("localhost", running, ca).await
+}
+
+/// The same, to somebody who asks for this name.
+async fn shown_to(
+    name: &'static str,
+    running: &Running,
+    ca: &TestCa,
+) -> std::io::Result<CertificateDer<'static>> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(ca.pem().as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -32,7 +41,7 @@ async fn shown(running: &Running, ca: &TestCa) -> std::io::Result<CertificateDer
         .with_root_certificates(roots)
         .with_no_client_auth();
     let stream = TcpStream::connect(running.address).await?;
-    let name = ServerName::try_from("localhost").unwrap();
+    let name = ServerName::try_from(name).unwrap();
     let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
     Ok(stream.get_ref().1.peer_certificates().unwrap().first().unwrap().clone().into_owned())
 }
@@ -85,6 +94,36 @@ async fn dex_s9_a_bad_pair_keeps_the_last_good_one() {
     assert!(matches!(events.all().last(), Some(Event::PairRefused(_))));
     assert_eq!(shown(&running, &ca).await.unwrap(), der(&new));
     running.tasks.stop();
+}
+
+#[tokio::test]
+async fn each_name_has_its_certificate_and_all_others_the_first() {
+    let ca = TestCa::new();
+    let leaves =
+        [&["a.w.test"][..], &["*.w.test"], &["b.w.test", "deep.b.w.test"]].map(|names| ca.leaf(names));
+    let [of_a, of_all, of_b] = &leaves;
+    let own = ca.leaf(&["localhost", "c.elsewhere.test"]);
+    let other = |leaf: &Leaf, names: &[&str]| {
+        let tls = Arc::new(ServerTls::new(&pair(leaf), Versions::default()).unwrap());
+        Other { names: names.iter().map(|&name| name.to_owned()).collect(), tls }
+    };
+    let others = vec![other(of_b, &[]), other(of_all, &["*.w.test"]), other(of_a, &["A.w.test"])];
+    let offer = Offer { others: others.clone(), ..Offer::default() };
+    let tls = ServerTls::offering(&pair(&own), offer).unwrap();
+    let running = Running::start(Limits::default(), Some(Arc::new(tls))).await;
+    for (name, leaf) in [
+        ("a.w.test", of_a),
+        ("x.w.test", of_all),
+        ("b.w.test", of_all),
+        ("deep.b.w.test", of_b),
+        ("localhost", &own),
+        ("c.elsewhere.test", &own),
+    ] {
+        assert_eq!(shown_to(name, &running, &ca).await.unwrap(), der(leaf), "{name}");
+    }
+    let new = ca.leaf(&["a.w.test"]);
+    others.last().unwrap().tls.replace(&pair(&new)).unwrap();
+    assert_eq!(shown_to("a.w.test", &running, &ca).await.unwrap(), der(&new));
 }
 
 #[tokio::test]

@@ -1,23 +1,23 @@
 //! `obol proxy`: OpenID Connect for a cluster whose API server cannot be configured. The flags are kube-oidc-proxy's.
 
+mod bounds;
 mod log;
 mod login;
 mod metrics;
 mod reload;
 mod serve;
+mod serving;
 mod target;
 
-use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::ensure;
 use proxy::{Extras, Mode, TrustedProxies};
 
 use login::Login;
+use serving::Serving;
 use target::Server;
 
-use crate::cli::Usage;
 use crate::door::Door;
 
 /// Put OpenID Connect login before a Kubernetes API server that cannot be configured for it.
@@ -25,6 +25,7 @@ use crate::door::Door;
 /// Verifies each caller's token and passes the request on as that user, by impersonation; the API server's own RBAC decides.
 /// Without --server it runs in a pod and uses the pod's service account.
 #[derive(Debug, clap::Args)]
+#[command(version)]
 #[command(after_help = "Examples:
   In a pod, whose service account may impersonate users and groups:
     obol proxy --oidc-issuer-url https://obol.example.com --oidc-client-id prod-cluster \\
@@ -37,21 +38,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     login: Login,
 
-    /// The address to listen on
-    #[arg(long, value_name = "IP", default_value = "0.0.0.0")]
-    bind_address: IpAddr,
-    /// The port to serve HTTPS on; 0 takes a free one and prints it
-    #[arg(long, value_name = "PORT", default_value_t = 6443)]
-    secure_port: u16,
-    /// The certificate to serve with, followed by its intermediates; read again when it changes
-    #[arg(long, value_name = "FILE")]
-    tls_cert_file: PathBuf,
-    /// Its private key
-    #[arg(long, value_name = "FILE")]
-    tls_private_key_file: PathBuf,
-    /// The port of /ready and /live, over plain HTTP; 0 takes a free one and prints it
-    #[arg(long, short = 'P', value_name = "PORT", default_value_t = 8080)]
-    readiness_probe_port: u16,
+    #[command(flatten)]
+    serving: Serving,
     /// Be ready only while every issuer's keys are known; otherwise those of one are enough
     #[arg(long)]
     readiness_require_all_issuers: bool,
@@ -88,6 +76,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NUMBER", default_value_t = 10)]
     failures_per_second: u32,
 
+    /// Connections of one address at once; more are closed. Raise it behind a load balancer that hides its clients. 0: any number
+    #[arg(long, value_name = "NUMBER", default_value_t = 512)]
+    max_connections_per_peer: usize,
+
     /// How much is logged: debug, info, warn or error
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     log_level: String,
@@ -123,10 +115,7 @@ impl Args {
 
     fn check(&self) -> anyhow::Result<()> {
         self.login.check()?;
-        ensure!(
-            self.secure_port != self.readiness_probe_port || self.secure_port == 0,
-            Usage(format!("unable to securely serve on port {} (used by readiness probe)", self.secure_port))
-        );
+        self.serving.check()?;
         self.api_server.check(!self.disable_impersonation)?;
         Ok(())
     }
@@ -143,14 +132,6 @@ impl Args {
             }
         }
         Mode::Impersonate(Extras { fixed, client_ip: self.extra_user_header_client_ip })
-    }
-
-    const fn secure_address(&self) -> SocketAddr {
-        SocketAddr::new(self.bind_address, self.secure_port)
-    }
-
-    const fn probe_address(&self) -> SocketAddr {
-        SocketAddr::new(self.bind_address, self.readiness_probe_port)
     }
 }
 
@@ -208,8 +189,7 @@ mod tests {
     #[test]
     fn what_cannot_be_is_a_usage_error() {
         for bad in [
-            &["--secure-port=8080"][..],
-            &["--server=https://a.test"],
+            &["--server=https://a.test"][..],
             &["--trusted-proxies=everybody"],
             &["--stream-grace=soon"],
             &["--disable-impersonation", "--extra-user-headers=a=b"],

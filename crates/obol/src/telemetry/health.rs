@@ -11,7 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use provider::Provider;
 
-use super::Metrics;
+use super::{METRICS_KIND, Metrics};
 
 #[derive(Clone)]
 struct Known {
@@ -30,8 +30,7 @@ pub(crate) fn service(provider: Arc<Provider>, metrics: Arc<Metrics>) -> Router 
 }
 
 fn measured(known: &Known) -> Response {
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], known.metrics.text()).into_response()
+    ([(header::CONTENT_TYPE, METRICS_KIND)], known.metrics.text()).into_response()
 }
 
 /// Ready: there are keys to sign with, the store answers now, and the audit log takes what is decided.

@@ -1,6 +1,7 @@
 //! What operators see: logs, audit lines and metrics, all made from events.
 
 mod audit;
+mod board;
 mod health;
 mod lines;
 mod logs;
@@ -12,6 +13,7 @@ use std::net::SocketAddr;
 use config::{Fields, Read as _};
 
 pub(crate) use audit::Audit;
+pub(crate) use board::{Board, METRICS_KIND};
 pub(crate) use health::service;
 pub(crate) use lines::Line;
 pub(crate) use logs::Logger;

@@ -57,12 +57,13 @@ impl<T: Send + 'static> Scribe<T> {
     }
 
     /// Hands an entry over. What `happened` may take the room that is kept for requests that were let in before; what was
-    /// refused may not.
+    /// refused has half of the queue, or whoever makes refusals could have everybody refused.
     pub(crate) fn tell(&self, entry: impl FnOnce() -> T, happened: bool) {
-        if happened || self.listens() {
+        if happened || !self.state.failing.load(Ordering::Relaxed) {
+            let room = if happened { QUEUED + SPARE } else { REFUSED };
             // Counted first: the thread must not take off what is not counted yet.
             let before = self.state.waiting.fetch_add(1, Ordering::Relaxed);
-            if before < QUEUED + SPARE && self.queue.try_send(Item::Told(entry())).is_ok() {
+            if before < room && self.queue.try_send(Item::Told(entry())).is_ok() {
                 return;
             }
             self.state.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -146,6 +147,8 @@ fn persist(to: &mut impl Write, mut rest: &[u8], failing: &AtomicBool) {
 
 /// Entries that may wait before requests are refused; about 30 MiB at worst.
 const QUEUED: usize = 16 * 1024;
+/// The part of them that may be about requests that were refused.
+const REFUSED: usize = QUEUED / 2;
 /// Room beyond that for what was granted to requests that were let in before.
 const SPARE: usize = 4 * 1024;
 /// Room that no entry takes, so that whoever waits for a full queue to be written does wait.
@@ -215,10 +218,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn attack_25_refusals_fill_half_of_the_log_and_nobody_else_is_refused_for_them() {
+        let mut log = Log::new();
+        for _ in 0..QUEUED * 2 {
+            log.scribe.tell(|| "refused", false);
+        }
+        assert_eq!(log.scribe.lost(), u64::try_from(QUEUED * 2 - REFUSED).unwrap());
+        assert!(log.scribe.listens());
+        for _ in REFUSED..QUEUED {
+            assert!(log.scribe.listens());
+            log.scribe.tell(|| "granted", true);
+        }
+        assert!(!log.scribe.listens());
+        log.go = mpsc::channel().0;
+        log.scribe.written().await;
+    }
+
+    #[tokio::test]
     async fn nobody_is_let_in_while_the_log_is_behind_and_it_recovers() {
         let mut log = Log::new();
-        while log.scribe.listens() {
+        for _ in 0..REFUSED {
             log.scribe.tell(|| "refused", false);
+        }
+        while log.scribe.listens() {
+            log.scribe.tell(|| "granted", true);
         }
         for _ in 0..SPARE {
             log.scribe.tell(|| "granted", true);
@@ -237,7 +260,10 @@ mod tests {
         assert!(log.scribe.listens());
         let text = log.text();
         let count = |what: &str| text.lines().filter(|line| *line == what).count();
-        assert_eq!((count("refused"), count("granted"), count("3 lost")), (QUEUED, SPARE, 1));
+        assert_eq!(
+            (count("refused"), count("granted"), count("3 lost")),
+            (REFUSED, QUEUED - REFUSED + SPARE, 1)
+        );
     }
 
     #[tokio::test]

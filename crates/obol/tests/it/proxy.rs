@@ -167,7 +167,7 @@ async fn kubectl_lists_watches_and_applies_through_the_proxy() {
     assert!(refused.stderr.contains(r#"cannot impersonate resource "users""#), "{}", refused.stderr);
 
     // The proxy's rights, as the manifests give them, and the proxy's own objects beside them.
-    for file in ["rbac.yaml", "rbac-reviews.yaml", "proxy.yaml"] {
+    for file in MANIFESTS.iter().map(|(file, _)| *file).chain(["proxy.yaml"]) {
         server.admin().apply(&deployed(file)).await.unwrap();
     }
     let refused = until("the proxy may impersonate", async || {
@@ -247,6 +247,40 @@ fn developers_rights() -> Value {
          "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "developers"},
          "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "oidc:developers"}]},
     ]})
+}
+
+/// Each manifest of rights, and all that it is about.
+const MANIFESTS: &[(&str, &[&str])] = &[
+    ("rbac.yaml", &["users, groups", "userextras/authentication.kubernetes.io/credential-id"]),
+    (
+        "rbac-impersonation.yaml",
+        &[
+            "serviceaccounts",
+            "subjectaccessreviews",
+            "uids",
+            "userextras/originaluser.jetstack.io-user, userextras/originaluser.jetstack.io-groups",
+            "userextras/originaluser.jetstack.io-uid, userextras/originaluser.jetstack.io-extra",
+        ],
+    ),
+    ("rbac-passthrough.yaml", &["tokenreviews"]),
+    ("rbac-client-ip.yaml", &["userextras/remote-client-ip"]),
+    ("rbac-uid.yaml", &["uids"]),
+];
+
+/// Whoever switches nothing on applies rights for nothing.
+#[test]
+fn attack_28_each_manifest_gives_the_rights_of_its_flag_alone() {
+    for (file, resources) in MANIFESTS {
+        let text = deployed(file);
+        let given = text.lines().filter_map(|line| line.trim().strip_prefix("resources: ["));
+        let given: Vec<_> = given.map(|list| list.trim_end_matches(']')).collect();
+        assert_eq!(given, *resources, "{file}");
+        assert!(!text.contains("'*'") && !text.contains("\"*\""), "{file}");
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/proxy");
+    let files =
+        std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+    assert_eq!(files.filter(|file| file.starts_with("rbac")).count(), MANIFESTS.len());
 }
 
 /// A file of `deploy/proxy`.

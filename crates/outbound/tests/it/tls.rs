@@ -1,9 +1,12 @@
 //! Whom we believe.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use ambient::{FetchError, Secret};
-use outbound::{BadTrust, Client, Identity, Options, Roots, Trust};
-use testkit::TestCa;
+use outbound::{AuthorityFile, BadTrust, Client, Identity, Options, Roots, Trust};
 use testkit::serve::{Server, text};
+use testkit::{FakeClock, TestCa};
 
 use crate::{dial, fetch, trusting};
 
@@ -35,6 +38,48 @@ async fn only_the_configured_authority_and_the_right_name_are_believed() {
     assert!(!reaches(&right, &misnamed).await);
     assert!(reaches(&blind, &server).await && reaches(&blind, &misnamed).await);
     assert_eq!(misnamed.seen().len(), 1, "nothing was said to a server that was not believed");
+}
+
+/// Who was an authority and is none any more must not be believed because we were started in its time.
+#[tokio::test]
+async fn an_authority_that_is_replaced_in_its_file_is_believed_and_the_old_one_is_not() {
+    let (old, new) = (TestCa::new(), TestCa::new());
+    let (folder, clock) = (tempfile::tempdir().unwrap(), FakeClock::default());
+    let path = folder.path().join("ca.crt");
+    std::fs::write(&path, old.pem()).unwrap();
+    let file = AuthorityFile::open(&path, Arc::new(clock.clone())).unwrap();
+    let client = with(Trust { roots: Roots::File(Arc::new(file)), ..Trust::default() }).unwrap();
+    // One connection each, so that each time a certificate is shown.
+    let believes = async |ca: &TestCa| {
+        let server = Server::tls(ca, async |_| text(200, "")).await;
+        fetch(&client, &server.url("/"), None).await.is_ok()
+    };
+    assert!(believes(&old).await && !believes(&new).await);
+    std::fs::write(&path, "half a file").unwrap();
+    clock.advance(Duration::from_secs(10));
+    assert!(believes(&old).await, "a bad file changes nothing");
+    std::fs::write(&path, new.pem()).unwrap();
+    assert!(believes(&old).await, "not looked at before ten seconds are over");
+    clock.advance(Duration::from_secs(10));
+    assert!(believes(&new).await && !believes(&old).await);
+    std::fs::remove_file(&path).unwrap();
+    clock.advance(Duration::from_secs(10));
+    assert!(believes(&new).await);
+    assert!(AuthorityFile::open(&path, Arc::new(clock)).is_err());
+}
+
+#[tokio::test]
+async fn another_name_may_be_expected_and_then_no_other_is_believed() {
+    let ca = TestCa::new();
+    let [usual, tunnelled] = [
+        Server::tls(&ca, async |_| text(200, "")).await,
+        Server::tls_for(&ca, &["kubernetes.test"], async |_| text(200, "")).await,
+    ];
+    let expecting = dial().expecting("kubernetes.test").unwrap();
+    let client = Client::new(&expecting, trusting(ca.pem())).unwrap();
+    assert!(fetch(&client, &tunnelled.url("/"), None).await.is_ok());
+    assert!(fetch(&client, &usual.url("/"), None).await.is_err());
+    assert!(dial().expecting("no name").is_none());
 }
 
 #[test]

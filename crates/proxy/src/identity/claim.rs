@@ -27,8 +27,8 @@ impl Named {
         Self::Claim { claim: claim.into(), prefix: prefix.into() }
     }
 
-    pub(super) const fn is_expression(&self) -> bool {
-        matches!(self, Self::Expression(_))
+    pub(super) fn expression(&self) -> Option<&Program> {
+        if let Self::Expression(program) = self { Some(program) } else { None }
     }
 
     /// The user name. The API server takes an empty claim for a name if a prefix stands before it; nobody here is called by

@@ -49,6 +49,31 @@ pub(super) fn as_go_reads(claims: &Object) -> Object {
     Object::from_members(members).unwrap_or_default()
 }
 
+/// The claims that hold a number which Go's JSON would round for the API server's expressions, at any depth: two accounts whose
+/// numbers differ in the last digits would be one there.
+pub(super) fn rounded(claims: &Object) -> impl Iterator<Item = &str> {
+    fn is_rounded(found: &Json) -> bool {
+        match found {
+            Json::Int(i) => i.unsigned_abs() > 1 << 53,
+            // More digits than an integer has here were rounded when they were read.
+            Json::Float(f) => f.abs() >= EXACT,
+            Json::List(items) => items.iter().any(is_rounded),
+            Json::Object(object) => object.iter().any(|(_, found)| is_rounded(found)),
+            _ => false,
+        }
+    }
+    claims.iter().filter(|(_, found)| is_rounded(found)).map(|(name, _)| name)
+}
+
+/// Whether an expression may look at this claim.
+pub(super) fn reads(program: &Program, claim: &str) -> bool {
+    program.reads().iter().any(|path| match &path[..] {
+        [root, name, ..] => root == "claims" && name == claim,
+        [root] => root == "claims",
+        [] => false,
+    })
+}
+
 /// The value of an expression that must be a string.
 pub(super) fn string(program: &Program, read: Option<&Object>, what: &str) -> Result<String, Refusal> {
     match eval(program, read, what)? {
@@ -131,3 +156,6 @@ fn unfit(what: &str, wanted: &str, found: &Value<'_>) -> Refusal {
     let found = found.kind();
     Refusal::Claims(format!("error evaluating {what} claim expression: it must return {wanted}, not {found}"))
 }
+
+/// Up to here a double holds every integer.
+const EXACT: f64 = 9_007_199_254_740_992.0;

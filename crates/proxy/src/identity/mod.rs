@@ -91,6 +91,7 @@ impl Mapping {
     /// The order is the API server's; since all of it must hold, it only decides which fault is told.
     fn user_of(&self, claims: &Claims) -> Result<KubeUser, Refusal> {
         claim::check_as_go_oidc(claims)?;
+        self.check_numbers(claims)?;
         let read = self.has_expressions().then(|| expression::as_go_reads(claims.object()));
         let read = read.as_ref();
         let mut user = KubeUser { name: self.username.name(claims, read)?, ..KubeUser::default() };
@@ -125,11 +126,27 @@ impl Mapping {
         Ok(extra)
     }
 
+    /// What the API server would round, an expression may not look at.
+    fn check_numbers(&self, claims: &Claims) -> Result<(), Refusal> {
+        let mut rounded = expression::rounded(claims.object());
+        match rounded.find(|claim| self.expressions().any(|program| expression::reads(program, claim))) {
+            None => Ok(()),
+            Some(claim) => Err(Refusal::Claims(format!(
+                "the claim {claim:?} holds a number that the API server would round: its issuer must write it as a string"
+            ))),
+        }
+    }
+
     fn has_expressions(&self) -> bool {
+        self.expressions().next().is_some()
+    }
+
+    /// All that look at claims.
+    fn expressions(&self) -> impl Iterator<Item = &expr::Program> {
         let named = [Some(&self.username), self.groups.as_ref(), self.uid.as_ref()];
-        named.into_iter().flatten().any(Named::is_expression)
-            || !self.extra.is_empty()
-            || !self.claim_rules.is_empty()
+        let named = named.into_iter().flatten().filter_map(Named::expression);
+        let rules = self.claim_rules.iter().map(|rule| &rule.program);
+        named.chain(self.extra.iter().map(|(_, program)| program)).chain(rules)
     }
 }
 
@@ -152,6 +169,35 @@ mod tests {
             assert_eq!(Prefixes::Literal.read(text, issuer, claim), literal);
             assert_eq!(Prefixes::ApiServer.read(text, issuer, claim), apiserver);
         }
+    }
+
+    #[test]
+    fn attack_15_two_numbers_are_not_rounded_to_one_name() {
+        let of = |source: &str| {
+            let program = expr::Program::compile(source, &claims_env(), expr::Want::Any).unwrap();
+            Mapping::of_claims(Named::Expression(Box::new(program)), None)
+        };
+        let name = |mapping: &Mapping, claims: &str| {
+            let user = mapping.user_of(&Claims::parse(claims.as_bytes()).unwrap());
+            user.map(|user| user.name).map_err(|refusal| refusal.code())
+        };
+        let by_number = of("string(claims.id)");
+        assert!(name(&by_number, r#"{"id":9007199254740992}"#).is_ok());
+        for id in [
+            "9007199254740993",
+            "-9007199254740993",
+            "9223372036854775807",
+            "99999999999999999999",
+            "[[9007199254740993]]",
+        ] {
+            let claims = format!(r#"{{"id":{id},"sub":"a"}}"#);
+            assert_eq!(name(&by_number, &claims), Err("claims"), "{id}");
+            assert_eq!(name(&of(r#"string(claims["id"])"#), &claims), Err("claims"), "{id}");
+            assert_eq!(name(&of("claims.sub"), &claims).as_deref(), Ok("a"), "nobody looks at {id}");
+            assert_eq!(name(&Mapping::of_claims(Named::claim("sub", ""), None), &claims).as_deref(), Ok("a"));
+        }
+        let all = of(r#"claims[claims.sub]"#);
+        assert_eq!(name(&all, r#"{"id":9007199254740993,"sub":"id"}"#), Err("claims"));
     }
 
     #[test]

@@ -155,6 +155,20 @@ async fn an_issuer_that_is_down_lets_nobody_in_and_recovers() {
 }
 
 #[tokio::test]
+async fn attack_25_a_neighbours_flood_does_not_lock_out_who_was_let_in_before() {
+    let front = Plan { failures_per_second: 1, ..Plan::default() }.start().await;
+    let known = front.jane();
+    front.reached(&known, &[]).await;
+    // Verified callers are kept for ten seconds; what is remembered longer is that they were good.
+    front.clock.advance(Duration::from_secs(20));
+    for _ in 0..10 {
+        front.get("/api", "garbage", &[]).await.failure(401, "Unauthorized");
+    }
+    front.get("/api", &front.token(json!({"sub": "bob"})), &[]).await.failure(429, "TooManyRequests");
+    front.reached(&known, &[]).await;
+}
+
+#[tokio::test]
 async fn attack_25_a_flood_of_bad_tokens_is_cut_off_and_who_is_known_passes() {
     let front = Plan { failures_per_second: 1, ..Plan::default() }.start().await;
     front.reached(&front.jane(), &[]).await;

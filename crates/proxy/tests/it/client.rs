@@ -44,12 +44,26 @@ pub(crate) async fn send(address: SocketAddr, mut request: Request<Full<Bytes>>)
 }
 
 /// Sends a request over HTTP/2.
-pub(crate) async fn send_h2(address: SocketAddr, mut request: Request<Full<Bytes>>) -> Response<Incoming> {
+pub(crate) async fn send_h2(address: SocketAddr, request: Request<Full<Bytes>>) -> Response<Incoming> {
+    over_h2(hyper::client::conn::http2::Builder::new(TokioExecutor::new()), address, request).await
+}
+
+/// The same, and opens no window for the answer's body.
+pub(crate) async fn send_h2_unread(address: SocketAddr, request: Request<Full<Bytes>>) -> Response<Incoming> {
+    let mut client = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+    client.initial_stream_window_size(0);
+    over_h2(client, address, request).await
+}
+
+async fn over_h2(
+    client: hyper::client::conn::http2::Builder<TokioExecutor>,
+    address: SocketAddr,
+    mut request: Request<Full<Bytes>>,
+) -> Response<Incoming> {
     let target = format!("http://proxy.test{}", request.uri());
     *request.uri_mut() = target.parse().unwrap();
     let stream = TcpStream::connect(address).await.unwrap();
-    let (mut sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    let (mut sender, connection) = client.handshake(TokioIo::new(stream)).await.unwrap();
     Tasks::default().spawn(async move { drop(connection.await) });
     sender.send_request(request).await.unwrap()
 }

@@ -166,10 +166,9 @@ impl Plan {
                 let audiences = vec!["api".to_owned()];
                 Passthrough::new(reviews(&target, &dial), audiences, Arc::clone(&clock))
             }),
-            on_behalf: self.on_behalf.then(|| {
-                let system: Arc<dyn Clock> = Arc::new(SystemClock::default());
-                OnBehalf::new(reviews(&target, &dial), Duration::from_secs(5), system)
-            }),
+            on_behalf: self
+                .on_behalf
+                .then(|| OnBehalf::new(reviews(&target, &dial), Duration::from_secs(5), Arc::clone(&clock))),
             mode: self.mode,
             trusted_proxies: self.trusted_proxies,
             stream_grace: Some(Duration::from_secs(30)),

@@ -41,6 +41,64 @@ async fn a_watch_ends_at_the_api_server_when_the_client_goes() {
     events.closed().await;
 }
 
+/// A token that ends in a minute, for streams that end half a minute later.
+fn short_lived(front: &Front) -> String {
+    let ends = ambient::Clock::now(&front.clock).unix() + 60;
+    front.issuer.token(json!({"sub": "jane", "aud": "kubernetes", "exp": ends})).sign()
+}
+
+/// Whoever reads nothing has nobody poll what is sent: the end must come by itself, and as far as the API server.
+#[tokio::test]
+async fn attack_25_a_stream_ends_with_its_token_although_nobody_reads_it() {
+    let front = Front::start().await;
+    let events = front.stub.watch();
+    let request = get("/watch", &short_lived(&front), &[]);
+    let response = client::send_h2_unread(front.address, request).await;
+    // The first waits for a window that is never opened; the second would be ready if it were.
+    events.send("{}\n").unwrap();
+    events.send("{}\n").unwrap();
+    // Both are where they get to by now.
+    for _ in 0..20 {
+        front.reached(&front.jane(), &[]).await;
+    }
+    front.clock.until_sleeping(1).await;
+    front.clock.advance(std::time::Duration::from_secs(90));
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(10), events.closed()).await;
+    assert!(ended.is_ok(), "the API server still sends");
+    drop(response);
+}
+
+/// What is ready already is not handed out either: who reads slowly enough could find something for ever.
+#[tokio::test]
+async fn attack_25_what_is_ready_does_not_outlive_the_token() {
+    let front = Front::start().await;
+    let events = front.stub.watch();
+    let request = get("/watch", &short_lived(&front), &[]);
+    let mut response = client::send(front.address, request).await;
+    events.send("{}\n").unwrap();
+    response.body_mut().frame().await.unwrap().unwrap();
+    front.clock.until_sleeping(1).await;
+    front.clock.advance(std::time::Duration::from_secs(90));
+    let _ = events.send("late\n");
+    let rest = tokio::time::timeout(std::time::Duration::from_secs(10), response.into_body().collect()).await;
+    assert!(rest.expect("an end").unwrap().to_bytes().is_empty());
+}
+
+/// An answer that does not come, and a request that is never sent to its end, hold the API server no longer than the token.
+#[tokio::test]
+async fn attack_25_a_request_ends_with_its_token_before_it_is_answered() {
+    let front = Front::start().await;
+    let mut held = front.stub.hold();
+    let request = get("/held", &short_lived(&front), &[]);
+    let address = front.address;
+    let asking = tokio::spawn(async move { client::read(client::send(address, request).await).await });
+    held.recv().await.unwrap();
+    front.clock.advance(std::time::Duration::from_secs(90));
+    let answer = tokio::time::timeout(std::time::Duration::from_secs(10), asking).await;
+    answer.expect("an answer").unwrap().failure(504, "Timeout");
+    assert_eq!(front.events.last_code(), "ended");
+}
+
 #[tokio::test]
 async fn bodies_and_methods_pass_over_both_protocols() {
     let front = Front::start().await;

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use testkit::TestCa;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedRwLockWriteGuard, RwLock, mpsc};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use url::Url;
@@ -43,6 +43,7 @@ struct Shared {
     reviews: Mutex<Vec<Value>>,
     allowed: Mutex<Vec<&'static str>>,
     refuses_reviews: AtomicBool,
+    reviewing: Arc<RwLock<()>>,
     watch: Mutex<Option<mpsc::UnboundedReceiver<&'static str>>>,
     held: Mutex<Option<mpsc::UnboundedSender<()>>>,
     connections: AtomicUsize,
@@ -78,6 +79,11 @@ impl Stub {
     /// Answers reviews with 500, or answers them again.
     pub(crate) fn refuse_reviews(&self, refuse: bool) {
         self.shared.refuses_reviews.store(refuse, Ordering::SeqCst);
+    }
+
+    /// Answers no review until what this gives is dropped.
+    pub(crate) async fn hold_reviews(&self) -> OwnedRwLockWriteGuard<()> {
+        Arc::clone(&self.shared.reviewing).write_owned().await
     }
 
     /// What may be done: reviews whose attributes contain one of these.
@@ -196,6 +202,7 @@ async fn review(shared: &Shared, request: Request<Incoming>) -> Answer {
     let body = request.into_body().collect().await.unwrap().to_bytes();
     let asked: Value = serde_json::from_slice(&body).unwrap();
     shared.reviews.lock().unwrap().push(asked["spec"].clone());
+    let _go = shared.reviewing.read().await;
     let status = if asked["kind"] == "TokenReview" {
         let known = ["sa-token", "unaware"].iter().any(|token| asked["spec"]["token"] == *token);
         let audiences = if asked["spec"]["token"] == "unaware" { json!([]) } else { json!(["api"]) };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ambient::{Clock, Observer};
-use proxy::{Event, Outcome};
+use proxy::{Event, KubeUser, Outcome};
 
 use crate::telemetry::{Entry, Line, Logger, Scribe};
 
@@ -49,7 +49,7 @@ impl Observer<Event> for Audit {
 
 /// A line in the shape of `obol serve`'s.
 fn write(out: &mut String, event: &Event, logger: &Logger) {
-    let Event { at, method, path, source, issuer, user, outcome } = event;
+    let Event { at, method, path, source, issuer, user, acts_as, outcome } = event;
     let level = if matches!(outcome, Outcome::Refused { .. }) { "WARN" } else { "INFO" };
     let mut line = Line::begin(out, logger, *at, level, "request");
     line.text("client_remote_addr", &source.to_string());
@@ -77,6 +77,15 @@ fn write(out: &mut String, event: &Event, logger: &Logger) {
         line.list("groups", user.groups.iter());
         line.maybe("jti", user.token_id.as_deref());
     }
+    if let Some(KubeUser { name, uid, groups, extra }) = acts_as {
+        line.text("impersonated_user", name);
+        line.maybe("impersonated_uid", Some(&**uid).filter(|uid| !uid.is_empty()));
+        line.list("impersonated_groups", groups.iter());
+        line.list(
+            "impersonated_extra",
+            extra.iter().map(|(key, values)| format!("{key}={}", values.join(","))),
+        );
+    }
     line.maybe("issuer", Some(&**issuer).filter(|issuer| !issuer.is_empty()));
     line.end();
 }
@@ -102,6 +111,7 @@ mod tests {
             path: "/api".into(),
             source: [192, 0, 2, 7].into(),
             issuer: "https://issuer.test".into(),
+            acts_as: Some(KubeUser { name: "root\n".into(), ..KubeUser::default() }),
             user: Some(user),
             outcome: Outcome::Abandoned { forwarded: true },
         };
@@ -119,6 +129,9 @@ mod tests {
         let json: Value = serde_json::from_str(&written(true)).unwrap();
         assert_eq!(json["user"], event.user.unwrap().name);
         assert_eq!((&json["outcome"], &json["forwarded"]), (&"abandoned".into(), &true.into()));
-        assert_eq!(json["client_remote_addr"], "192.0.2.7");
+        assert_eq!(
+            (&json["client_remote_addr"], &json["impersonated_user"]),
+            (&"192.0.2.7".into(), &"root\n".into())
+        );
     }
 }

@@ -6,22 +6,19 @@ use std::sync::{Arc, OnceLock};
 use ambient::Observer;
 use aws_lc_rs::digest;
 use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::registry::Registry;
 use proxy::{Event, Outcome, Proxy};
 
 use super::log::Audit;
+use crate::telemetry::Board;
 
 /// All metrics, and the audit log behind them.
 pub(super) struct Metrics {
-    registry: Registry,
+    board: Board,
     requests: Family<Request, Counter>,
     attempts: Family<Attempt, Counter>,
     reloads: Family<Reload, Counter>,
-    panics: Counter,
-    handshakes: Counter,
     audit: Audit,
     proxy: OnceLock<Arc<Proxy>>,
 }
@@ -46,28 +43,14 @@ struct Reload {
 impl Metrics {
     /// With the audit log that hears the same events.
     pub(super) fn new(audit: Audit) -> Arc<Self> {
-        let mut registry = Registry::default();
-        let (requests, attempts, reloads) = (Family::default(), Family::default(), Family::default());
-        let (panics, handshakes) = (Counter::default(), Counter::default());
-        registry.register("obol_proxy_requests", "Requests by what became of them", Family::clone(&requests));
-        registry.register(
-            "authentication_attempts",
-            "Authenticated requests by result",
-            Family::clone(&attempts),
-        );
-        registry.register(
+        let mut board = Board::new();
+        let requests = board.family("obol_proxy_requests", "Requests by what became of them");
+        let attempts = board.family("authentication_attempts", "Authenticated requests by result");
+        let reloads = board.family(
             "apiserver_authentication_config_controller_automatic_reloads",
             "Changed authentication configurations by whether they were taken over",
-            Family::clone(&reloads),
         );
-        registry.register("obol_panics", "Requests that ended in a panic", Counter::clone(&panics));
-        registry.register(
-            "obol_failed_tls_handshakes",
-            "Connections that never became one",
-            Counter::clone(&handshakes),
-        );
-        let proxy = OnceLock::new();
-        Arc::new(Self { registry, requests, attempts, reloads, panics, handshakes, audit, proxy })
+        Arc::new(Self { board, requests, attempts, reloads, audit, proxy: OnceLock::new() })
     }
 
     /// Says whose issuers are looked at.
@@ -88,11 +71,7 @@ impl Metrics {
 
     /// The text that Prometheus reads.
     pub(super) fn text(&self) -> String {
-        let mut text = String::new();
-        let _ = encode(&mut text, &self.registry);
-        let mut more =
-            format!("# TYPE obol_audit_lost counter\nobol_audit_lost_total {}\n", self.audit.lost());
-        more.push_str(
+        let mut more = String::from(
             "# TYPE obol_proxy_issuer_keys gauge\n# TYPE obol_proxy_issuer_keys_age_seconds gauge\n",
         );
         for (issuer, keys) in self.proxy.get().map(|proxy| proxy.issuer_keys()).unwrap_or_default() {
@@ -104,8 +83,7 @@ impl Metrics {
                     writeln!(more, "obol_proxy_issuer_keys_age_seconds{{jwt_issuer_hash=\"{hash}\"}} {age}");
             }
         }
-        // Before the end mark.
-        text.replace("# EOF\n", &format!("{more}# EOF\n"))
+        self.board.text(self.audit.lost(), &more)
     }
 }
 
@@ -133,19 +111,7 @@ impl Observer<Event> for Metrics {
 
 impl Observer<inbound::Event> for Metrics {
     fn observe(&self, event: &inbound::Event) {
-        match event {
-            inbound::Event::Panicked { peer } => {
-                self.panics.inc();
-                tracing::error!(
-                    "a request from {peer} ended in a panic and was answered with 500; please report it"
-                );
-            }
-            inbound::Event::Handshake { peer, reason } => {
-                self.handshakes.inc();
-                tracing::debug!("no TLS with {peer}: {reason}");
-            }
-            other => tracing::warn!(event = ?other, "at the listener"),
-        }
+        self.board.observe(event);
     }
 }
 

@@ -13,7 +13,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use inbound::{Limits, Listener, PairFiles, Peer, ServerTls, Setting, Versions};
+use inbound::{Listener, Peer, Setting};
 use outbound::Dial;
 use proxy::{
     Event, Issuers, MOST_TUNNELS, Means, OnBehalf, Passthrough, Probe, Proxy, Settings, World, keep_rights,
@@ -24,10 +24,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::log::Audit;
 use super::login::Admitted;
 use super::metrics::Metrics;
-use super::{Args, LogFormat, reload};
+use super::serving::Following;
+use super::{Args, LogFormat, bounds, reload};
 use crate::cli::Usage;
 use crate::door::Door;
-use crate::telemetry::Logger;
+use crate::telemetry::{Logger, METRICS_KIND};
 
 pub(super) fn run(args: &Arc<Args>, door: &Door) -> anyhow::Result<()> {
     let logger = Logger::of_flags(&args.log_level, args.log_format == LogFormat::Json)
@@ -46,7 +47,7 @@ async fn serve(args: &Arc<Args>, door: &Door, logger: &Logger) -> anyhow::Result
     let metrics = Metrics::new(audit);
     let world = World {
         clock: Arc::clone(&clock),
-        dial,
+        dial: args.api_server.dial(dial)?,
         tunnels: tunnels.clone(),
         observer: Arc::clone(&metrics) as Arc<dyn Observer<Event>>,
     };
@@ -71,18 +72,20 @@ async fn serve(args: &Arc<Args>, door: &Door, logger: &Logger) -> anyhow::Result
         Arc::clone(&metrics),
     ));
 
-    let tls = follow_certificate(args, &clock, &background, &metrics)?;
+    let observer = Arc::clone(&metrics) as Arc<dyn Observer<inbound::Event>>;
+    let tls = args.serving.tls(&Following { clock: &clock, tasks: &background, observer })?;
     let plain = Setting {
         tls: None,
-        limits: Limits::default(),
+        limits: bounds::probes(),
         clock: Arc::clone(&clock),
         tasks: tasks.clone(),
         observer: Arc::clone(&metrics) as Arc<dyn Observer<inbound::Event>>,
     };
     // The probe outlives the proxy's listener: while that drains, it says so.
-    let setting = Setting { tls: Some(tls), ..plain.clone() };
+    let limits = bounds::callers(args.max_connections_per_peer, args.serving.streams());
+    let setting = Setting { tls: Some(tls), limits, ..plain.clone() };
     let plain = Setting { tasks: background.clone(), ..plain };
-    let ports = (bind(args.secure_address()).await?, bind(args.probe_address()).await?);
+    let ports = (bind(args.serving.secure_address()).await?, bind(args.serving.probe_address()).await?);
     door.print(&format!("serving on https://{}", ports.0.address()?))?;
     door.print(&format!("probes on http://{}", ports.1.address()?))?;
     let answering = Arc::clone(&probe);
@@ -164,8 +167,7 @@ fn measured(
         let text = if found { metrics.text() } else { String::new() };
         async move {
             let mut answer = http::Response::new(Full::new(Bytes::from(text)));
-            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+            answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(METRICS_KIND));
             if !found {
                 *answer.status_mut() = StatusCode::NOT_FOUND;
             }
@@ -177,21 +179,6 @@ fn measured(
 /// Who connected; the listener always says.
 fn peer(request: &Request<Incoming>) -> IpAddr {
     request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.address.ip())
-}
-
-fn follow_certificate(
-    args: &Args,
-    clock: &Arc<dyn Clock>,
-    tasks: &Tasks,
-    metrics: &Arc<Metrics>,
-) -> anyhow::Result<Arc<ServerTls>> {
-    let files = PairFiles { chain: args.tls_cert_file.clone(), key: args.tls_private_key_file.clone() };
-    let pair = files.read()?;
-    let tls = Arc::new(ServerTls::new(&pair, Versions::default())?);
-    let log: Arc<dyn Observer<inbound::Event>> = Arc::clone(metrics) as _;
-    let hangups = crate::signals::hangups(tasks)?;
-    tasks.spawn_until_stop(Arc::clone(&tls).follow(files, pair, Arc::clone(clock), hangups, log));
-    Ok(tls)
 }
 
 async fn bind(address: std::net::SocketAddr) -> anyhow::Result<Listener> {

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cluster::InCluster;
 use config::{Faults, KeyStyle, Read as _};
-use outbound::{Identity, Roots, TokenFile};
+use outbound::{AuthorityFile, Dial, Identity, Roots, TokenFile};
 use proxy::{Credential, Target};
 use serde_json::Value;
 use url::Url;
@@ -35,9 +35,12 @@ pub(super) struct Server {
     /// The API server; in a pod, its own if not given
     #[arg(long, short = 's', value_name = "URL")]
     server: Option<Url>,
-    /// The CA of the API server; the machine's roots if not given
+    /// The CA of the API server, read again while it runs; the machine's roots if not given
     #[arg(long, value_name = "FILE")]
     certificate_authority: Option<PathBuf>,
+    /// The name that the API server's certificate must be for; that of its URL if not given
+    #[arg(long, value_name = "NAME")]
+    tls_server_name: Option<String>,
     /// A file with the proxy's token; read again while it runs
     #[arg(long, value_name = "FILE", group = "credential")]
     token_file: Option<PathBuf>,
@@ -70,6 +73,16 @@ impl Server {
         Ok(())
     }
 
+    /// Opens connections to the API server.
+    pub(super) fn dial(&self, dial: Dial) -> anyhow::Result<Dial> {
+        match &self.tls_server_name {
+            None => Ok(dial),
+            Some(name) => dial.expecting(name).with_context(|| {
+                Usage(format!("--tls-server-name: {name:?} is no name that a certificate could be for"))
+            }),
+        }
+    }
+
     /// Reads whatever there is to read. Flags count before the kubeconfig.
     pub(super) fn target(&self, door: &Door, clock: &Arc<dyn Clock>) -> anyhow::Result<Target> {
         let written = self.kubeconfig.as_deref().map(|path| self.of_kubeconfig(path, clock)).transpose()?;
@@ -79,7 +92,7 @@ impl Server {
             return in_cluster(door, clock);
         };
         let roots = match (&self.certificate_authority, &written) {
-            (Some(path), _) => Roots::Only(read(path)?),
+            (Some(path), _) => authority(path, clock)?,
             (None, Some(target)) => target.roots.clone(),
             (None, None) => Roots::System,
         };
@@ -144,7 +157,7 @@ impl Kubeconfig<'_> {
             );
         }
         let server = cluster.get("server").and_then(Value::as_str).context("the cluster has no server")?;
-        let roots = self.bytes(cluster, "certificate-authority")?.map_or(Roots::System, Roots::Only);
+        let roots = self.roots(cluster, clock)?;
         Ok(Target {
             server: Url::parse(server).context("the cluster's server is not a URL")?,
             roots,
@@ -166,6 +179,19 @@ impl Kubeconfig<'_> {
                 Ok(Credential::Certificate(Identity { chain_pem, key_pem: Secret::new(key) }))
             }
             _ => bail!("the user has no token and no certificate with its key"),
+        }
+    }
+
+    /// Inline data counts before the file, which is read again as it changes.
+    fn roots(&self, cluster: &Value, clock: &Arc<dyn Clock>) -> anyhow::Result<Roots> {
+        let text = |key: &str| cluster.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+        match (text("certificate-authority-data"), text("certificate-authority")) {
+            (None, None) => Ok(Roots::System),
+            (None, Some(file)) => authority(&self.folder.join(file), clock),
+            (Some(data), _) => {
+                let pem = STANDARD.decode(data).context("certificate-authority-data is not base64")?;
+                Ok(Roots::Only(pem))
+            }
         }
     }
 
@@ -192,11 +218,15 @@ fn in_cluster(door: &Door, clock: &Arc<dyn Clock>) -> anyhow::Result<Target> {
     let pod = InCluster::from(Path::new(cluster::MOUNT), |name| environment.get(name).map(str::to_owned))
         .context("without --server or --kubeconfig the proxy must run in a pod")?;
     let credential = token_file(&pod.token, clock);
-    Ok(Target { server: pod.server, roots: Roots::Only(pod.ca_pem), credential })
+    Ok(Target { server: pod.server, roots: authority(&pod.ca, clock)?, credential })
 }
 
 fn token_file(path: &Path, clock: &Arc<dyn Clock>) -> Credential {
     Credential::TokenFile(Arc::new(TokenFile::new(path.to_owned(), Arc::clone(clock))))
+}
+
+fn authority(path: &Path, clock: &Arc<dyn Clock>) -> anyhow::Result<Roots> {
+    Ok(Roots::File(Arc::new(AuthorityFile::open(path, Arc::clone(clock))?)))
 }
 
 fn is_set(value: Option<&Value>) -> bool {
@@ -222,7 +252,7 @@ mod tests {
 
     fn target(more: &[&str], kubeconfig: &str) -> anyhow::Result<Target> {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("ca.crt"), "the authority").unwrap();
+        std::fs::write(folder.path().join("ca.crt"), testkit::TestCa::new().pem()).unwrap();
         let path = folder.path().join("config");
         std::fs::write(&path, kubeconfig).unwrap();
         let flag = format!("--kubeconfig={}", path.display());
@@ -254,7 +284,7 @@ users:
     fn a_kubeconfig_says_where_and_as_whom() {
         let one = target(&[], WHOLE).unwrap();
         assert_eq!(one.server.as_str(), "https://a.test:6443/");
-        assert!(matches!(one.roots, Roots::Only(pem) if pem == b"the authority"));
+        assert!(matches!(one.roots, Roots::File(file) if format!("{file:?}").contains("ca.crt")));
         assert!(matches!(one.credential, Credential::Token(token) if token.expose() == "secret"));
         let two = target(&["--context=two"], WHOLE).unwrap();
         assert!(matches!(two.credential, Credential::TokenFile(file) if file.path().ends_with("t")));

@@ -34,11 +34,12 @@ const EXPLAINED: &[(&str, &str, &str)] = &[
     ("claims", "could be taken for", "whose name only differs in case"),
     ("claims", "no array of strings", "`null` among strings"),
     ("claims", "bound to a key", "bound to a key"),
+    ("claims", "would round", "a number beyond 2^53"),
     ("events", "", "with `events`"),
     ("claims", "given twice", "with a member twice"),
     ("not_yet", "iat", "more than 60 seconds ahead"),
     ("malformed", "", "with a header extension"),
-    ("no_token", "", "white space"),
+    ("unread_token", "", "white space"),
 ];
 
 /// Why a file is refused here and not there.
