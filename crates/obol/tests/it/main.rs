@@ -27,4 +27,5 @@ mod scenarios;
 #[cfg(test)]
 mod serve;
 #[cfg(test)]
+mod streams;
 mod world;
