@@ -25,8 +25,8 @@ use outbound::{
 };
 use url::Url;
 
+use crate::audit::Sent;
 use crate::bearer::Bearer;
-use crate::body::Body;
 use crate::identity::KubeUser;
 use crate::impersonate::{self, Passage};
 use crate::refusal::Refusal;
@@ -109,13 +109,13 @@ enum Ours {}
 enum Theirs {}
 
 struct Lane<L> {
-    pool: legacy::Client<Connector, Body>,
+    pool: legacy::Client<Connector, Sent>,
     kind: PhantomData<fn() -> L>,
 }
 
 /// A request whose headers are complete for lane `L`.
 struct Outgoing<L> {
-    request: Request<Body>,
+    request: Request<Sent>,
     kind: PhantomData<fn() -> L>,
 }
 
@@ -142,7 +142,7 @@ impl Upstream {
     /// Sends a request, whose headers the guard has cleared, on the lane that its passage names.
     pub(crate) async fn send(
         &self,
-        mut request: Request<Body>,
+        mut request: Request<Sent>,
         passage: &Passage,
         source: Source,
         upgrade: Option<Protocol>,
@@ -193,7 +193,7 @@ impl<L> Lane<L> {
 }
 
 impl Outgoing<Ours> {
-    fn ours(mut request: Request<Body>, user: &KubeUser, credential: &Credential) -> Result<Self, Refusal> {
+    fn ours(mut request: Request<Sent>, user: &KubeUser, credential: &Credential) -> Result<Self, Refusal> {
         impersonate::write(user, request.headers_mut())?;
         match credential {
             Credential::TokenFile(file) => {
@@ -208,7 +208,7 @@ impl Outgoing<Ours> {
 }
 
 impl Outgoing<Theirs> {
-    fn theirs(mut request: Request<Body>, bearer: Option<&Bearer>) -> Result<Self, Refusal> {
+    fn theirs(mut request: Request<Sent>, bearer: Option<&Bearer>) -> Result<Self, Refusal> {
         if let Some(bearer) = bearer {
             impersonate::authorize(bearer.token(), request.headers_mut())?;
         }

@@ -1,5 +1,6 @@
 //! `obol proxy`: OpenID Connect for a cluster whose API server cannot be configured. The flags are kube-oidc-proxy's.
 
+mod audit;
 mod bounds;
 mod log;
 mod login;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use proxy::{Extras, Mode, TrustedProxies};
 
+use audit::Auditing;
 use login::Login;
 use serving::Serving;
 use target::Server;
@@ -93,6 +95,9 @@ pub(crate) struct Args {
     /// Add the caller's address to the extra fields as remote-client-ip
     #[arg(long, conflicts_with = "disable_impersonation")]
     extra_user_header_client_ip: bool,
+
+    #[command(flatten)]
+    audit: Auditing,
 }
 
 /// Not an option of clap's: it is always there, and may be `never`.
@@ -117,7 +122,7 @@ impl Args {
         self.login.check()?;
         self.serving.check()?;
         self.api_server.check(!self.disable_impersonation)?;
-        Ok(())
+        self.audit.check()
     }
 
     fn mode(&self) -> Mode {

@@ -2,6 +2,7 @@
 
 // `cfg(test)` so that clippy knows their helpers for test code.
 #[cfg(test)]
+mod audit;
 mod completions;
 #[cfg(test)]
 mod docs;
@@ -26,4 +27,5 @@ mod scenarios;
 #[cfg(test)]
 mod serve;
 #[cfg(test)]
+mod streams;
 mod world;

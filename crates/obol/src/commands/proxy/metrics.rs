@@ -8,6 +8,7 @@ use aws_lc_rs::digest;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use proxy::audit::Audit as Recorder;
 use proxy::{Event, Outcome, Proxy};
 
 use super::log::Audit;
@@ -21,6 +22,7 @@ pub(super) struct Metrics {
     reloads: Family<Reload, Counter>,
     audit: Audit,
     proxy: OnceLock<Arc<Proxy>>,
+    recorder: OnceLock<Arc<Recorder>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -50,12 +52,16 @@ impl Metrics {
             "apiserver_authentication_config_controller_automatic_reloads",
             "Changed authentication configurations by whether they were taken over",
         );
-        Arc::new(Self { board, requests, attempts, reloads, audit, proxy: OnceLock::new() })
+        let (proxy, recorder) = (OnceLock::new(), OnceLock::new());
+        Arc::new(Self { board, requests, attempts, reloads, audit, proxy, recorder })
     }
 
-    /// Says whose issuers are looked at.
-    pub(super) fn look_at(&self, proxy: Arc<Proxy>) {
+    /// Says whose issuers are looked at, and who records by a policy.
+    pub(super) fn look_at(&self, proxy: Arc<Proxy>, recorder: Option<Arc<Recorder>>) {
         let _ = self.proxy.set(proxy);
+        if let Some(recorder) = recorder {
+            let _ = self.recorder.set(recorder);
+        }
     }
 
     /// Counts a changed configuration.
@@ -82,6 +88,9 @@ impl Metrics {
                 let _ =
                     writeln!(more, "obol_proxy_issuer_keys_age_seconds{{jwt_issuer_hash=\"{hash}\"}} {age}");
             }
+        }
+        if let Some(recorder) = self.recorder.get() {
+            more.push_str(&recorded(recorder));
         }
         self.board.text(self.audit.lost(), &more)
     }
@@ -113,6 +122,25 @@ impl Observer<inbound::Event> for Metrics {
     fn observe(&self, event: &inbound::Event) {
         self.board.observe(event);
     }
+}
+
+/// kube-apiserver's names of what its audit counts.
+fn recorded(recorder: &Recorder) -> String {
+    let counted = recorder.counted();
+    let mut text = format!(
+        "# TYPE apiserver_audit_event counter\napiserver_audit_event_total {}\n\
+         # TYPE apiserver_audit_requests_rejected counter\napiserver_audit_requests_rejected_total {}\n\
+         # TYPE apiserver_audit_level counter\n",
+        counted.events, counted.rejected
+    );
+    for (level, count) in counted.levels {
+        let _ = writeln!(text, "apiserver_audit_level_total{{level=\"{level}\"}} {count}");
+    }
+    text.push_str("# TYPE apiserver_audit_error counter\n");
+    for (plugin, count) in counted.lost {
+        let _ = writeln!(text, "apiserver_audit_error_total{{plugin=\"{plugin}\"}} {count}");
+    }
+    text
 }
 
 /// As kube-apiserver names an issuer in a label.
