@@ -32,6 +32,8 @@ pub(crate) struct Front {
     pub(crate) means: Means,
     pub(crate) target: Target,
     pub(crate) events: Arc<Heard>,
+    /// What ends streams in time, among others.
+    pub(crate) tunnels: Tasks,
     tasks: Tasks,
 }
 
@@ -147,6 +149,7 @@ impl Front {
 
 impl Drop for Front {
     fn drop(&mut self) {
+        self.tunnels.stop();
         self.tasks.stop();
     }
 }
@@ -158,7 +161,7 @@ impl Plan {
             Some(stub) => stub,
             None => Stub::start(&self.ca).await,
         };
-        let tasks = Tasks::default();
+        let (tasks, tunnels) = (Tasks::default(), Tasks::default());
         let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
         let dial = Dial::new(Arc::new(SystemClock::default()));
         let means = Means { dial: dial.clone(), clock: Arc::clone(&clock), tasks: tasks.clone() };
@@ -189,12 +192,12 @@ impl Plan {
         let world = World {
             clock,
             dial: self.dial.unwrap_or(dial),
-            tunnels: tasks.clone(),
+            tunnels: tunnels.clone(),
             observer: Arc::clone(&events) as Arc<dyn Observer<Event>>,
         };
         let proxy = Arc::new(Proxy::new(settings, target.clone(), world).unwrap());
         let address = listen(Arc::clone(&proxy), &tasks).await;
-        Front { address, issuer, stub, clock: self.clock, proxy, means, target, events, tasks }
+        Front { address, issuer, stub, clock: self.clock, proxy, means, target, events, tunnels, tasks }
     }
 }
 
