@@ -187,6 +187,8 @@ impl GitHub {
 }
 
 impl Upstream for GitHub {
+    const HINT: Option<&'static str> = Some("login");
+
     fn flow(&self) -> &CodeFlow {
         &self.flow
     }

@@ -5,6 +5,7 @@
 
 mod atlassian_crowd;
 mod authproxy;
+mod bitbucket_cloud;
 mod context;
 mod gitea;
 mod github;
@@ -14,6 +15,7 @@ mod key_source;
 mod keystone;
 mod kubernetes;
 mod ldap;
+mod linkedin;
 mod local;
 mod microsoft;
 mod mock_callback;
@@ -21,6 +23,7 @@ mod mock_password;
 mod oauth;
 mod oauth2;
 mod oidc;
+mod openshift;
 mod root_ca;
 mod vouching;
 
@@ -49,6 +52,7 @@ pub struct Kind {
 pub const KINDS: &[Kind] = &[
     atlassian_crowd::KIND,
     authproxy::KIND,
+    bitbucket_cloud::KIND,
     gitea::KIND,
     github::KIND,
     gitlab::KIND,
@@ -56,11 +60,13 @@ pub const KINDS: &[Kind] = &[
     keystone::KIND,
     kubernetes::KIND,
     ldap::KIND,
+    linkedin::KIND,
     microsoft::KIND,
     mock_callback::KIND,
     mock_password::KIND,
     oauth::KIND,
     oidc::KIND,
+    openshift::KIND,
 ];
 
 /// What a kind is given besides its keys.
@@ -227,7 +233,7 @@ const GRANT_TYPES: [&str; 6] = [
 ];
 
 /// Dex's other kinds.
-const NOT_YET: &[&str] = &["google", "saml", "samlExperimental", "linkedin", "bitbucket-cloud", "openshift"];
+const NOT_YET: &[&str] = &["google", "saml", "samlExperimental"];
 
 /// The provider's own tokens come under this id.
 const OWN: &str = "self";

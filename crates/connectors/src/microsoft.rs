@@ -57,6 +57,8 @@ impl Microsoft {
 }
 
 impl Upstream for Microsoft {
+    const HINT: Option<&'static str> = Some("login_hint");
+
     fn flow(&self) -> &CodeFlow {
         &self.flow
     }

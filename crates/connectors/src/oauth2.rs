@@ -8,6 +8,7 @@
 
 mod api;
 mod by_code;
+mod places;
 mod registration;
 mod tokens;
 
@@ -30,6 +31,7 @@ use wire::form::Form;
 use crate::Given;
 pub(crate) use api::{Api, of_status, parsed};
 pub(crate) use by_code::{ByCode, Question, Upstream};
+pub(crate) use places::Places;
 use registration::Proof;
 pub(crate) use registration::{Callback, Registration};
 pub(crate) use tokens::Tokens;
@@ -39,8 +41,7 @@ pub(crate) struct CodeFlow {
     client_id: String,
     proof: Proof,
     callback: Callback,
-    authorize: Url,
-    token: Url,
+    places: Places,
     secret_in: SecretIn,
     client: Client,
     clock: Arc<dyn Clock>,
@@ -71,10 +72,14 @@ impl CodeFlow {
         client: Client,
         given: &Given<'_>,
     ) -> Self {
+        Self::at(registration, Places::written(authorize, token), client, given)
+    }
+
+    /// Of endpoints wherever they are.
+    pub(crate) fn at(registration: Registration, places: Places, client: Client, given: &Given<'_>) -> Self {
         let Registration { client_id, proof, callback } = registration;
         let (clock, random) = (Arc::clone(&given.context.clock), Arc::clone(&given.context.random));
-        let secret_in = SecretIn::Body;
-        Self { client_id, proof, callback, authorize, token, secret_in, client, clock, random }
+        Self { client_id, proof, callback, places, secret_in: SecretIn::Body, client, clock, random }
     }
 
     /// With another way to show the secret.
@@ -84,7 +89,7 @@ impl CodeFlow {
     }
 
     /// Where the browser goes.
-    pub(crate) fn depart(
+    pub(crate) async fn depart(
         &self,
         scopes: &[&str],
         more: &[(&str, &str)],
@@ -93,7 +98,7 @@ impl CodeFlow {
     ) -> Result<Departure, UpstreamError> {
         let attempt = Attempt { verifier: b64::encode(self.random.bytes::<32>()) };
         let challenge = b64::encode(digest::digest(&digest::SHA256, attempt.verifier.as_bytes()));
-        let mut to = self.authorize.clone();
+        let mut to = self.places.known().await?.authorize.clone();
         {
             let mut query = to.query_pairs_mut();
             query.append_pair("client_id", &self.client_id).append_pair("response_type", "code");
@@ -118,8 +123,8 @@ impl CodeFlow {
     ) -> Result<Tokens, UpstreamError> {
         let attempt: Attempt = serde_json::from_slice(kept)
             .map_err(|_| UpstreamError::Invalid("the attempt was not begun here".into()))?;
-        if query.get("iss").is_some_and(|iss| !self.is_from(iss)) {
-            return Err(UpstreamError::Invalid("the answer is another issuer's (iss, RFC 9207)".into()));
+        if let Some(why) = self.places.known().await?.refuses(query.get("iss")) {
+            return Err(UpstreamError::Invalid(why.into()));
         }
         if let Some(error) = query.get("error") {
             return Err(told(error));
@@ -133,12 +138,6 @@ impl CodeFlow {
             ("code_verifier", &attempt.verifier),
         ];
         self.ask(&ask, None).await
-    }
-
-    /// Whether an issuer is of the server that the browser was sent to. No document says what these upstreams call themselves,
-    /// so the server is all there is to compare.
-    fn is_from(&self, iss: &str) -> bool {
-        Url::parse(iss).is_ok_and(|iss| iss.origin() == self.authorize.origin())
     }
 
     /// The tokens, or newer ones if these are over.
@@ -190,11 +189,13 @@ impl CodeFlow {
     }
 
     async fn post(&self, ask: &[(&str, &str)], in_body: bool) -> Result<Answer, UpstreamError> {
+        let places = self.places.known().await?;
+        let token = &places.token;
         let request = match &self.proof {
-            Proof::Secret(secret) if !in_body => Request::form(&self.token, self.form(ask, &[]))
+            Proof::Secret(secret) if !in_body => Request::form(token, self.form(ask, &[]))
                 .header(AUTHORIZATION, basic(&self.client_id, secret.expose())?),
             Proof::Secret(secret) => {
-                Request::form(&self.token, self.form(ask, &[("client_secret", secret.expose().as_str())]))
+                Request::form(token, self.form(ask, &[("client_secret", secret.expose().as_str())]))
             }
             Proof::AssertionFile(path) => {
                 let read = std::fs::read_to_string(path).map(Secret::new);
@@ -203,10 +204,10 @@ impl CodeFlow {
                 })?;
                 let shown =
                     [("client_assertion_type", JWT_BEARER), ("client_assertion", assertion.expose().trim())];
-                Request::form(&self.token, self.form(ask, &shown))
+                Request::form(token, self.form(ask, &shown))
             }
         };
-        let sent = self.client.send(request.cap(CAP)).await;
+        let sent = self.client.send(request.named_by(places.named_by.as_ref()).cap(CAP)).await;
         sent.map_err(|why| UpstreamError::Unavailable(why.to_string()))
     }
 
@@ -255,14 +256,19 @@ fn basic(id: &str, secret: &str) -> Result<HeaderValue, UpstreamError> {
     Ok(value)
 }
 
-/// The root of a server that people run themselves; what it gives ends in a slash.
+/// The root of a server that people may run themselves; what it gives ends in a slash.
 pub(crate) fn base(fields: &mut Fields<'_>, key: &str, default: &str) -> Option<Url> {
     let is_written = fields.has_text(key);
-    let mut url = match fields.optional::<HttpUrl>(key) {
+    let url = match fields.optional::<HttpUrl>(key) {
         Some(written) => written.url().clone(),
         None if is_written => return None,
         None => Url::parse(default).ok()?,
     };
+    Some(rooted(fields, key, url))
+}
+
+/// The same of one that was read.
+pub(crate) fn rooted(fields: &Fields<'_>, key: &str, mut url: Url) -> Url {
     if url.scheme() == "http" {
         fields
             .warning(format!("has a {key} by http: anybody on the way can sign in as anybody"), "use https");
@@ -270,7 +276,7 @@ pub(crate) fn base(fields: &mut Fields<'_>, key: &str, default: &str) -> Option<
     if !url.path().ends_with('/') {
         url.set_path(&format!("{}/", url.path()));
     }
-    Some(url)
+    url
 }
 
 /// A client for one upstream; a trust that cannot be used is a fault.

@@ -7,6 +7,7 @@ use ambient::Secret;
 use base64::Engine as _;
 use subtle::ConstantTimeEq as _;
 use token::Alg;
+use url::Url;
 use wire::form::{Form, decode};
 use wire::oauth::ErrorCode;
 
@@ -22,6 +23,8 @@ pub struct Client {
     pub secret: Option<Secret<String>>,
     /// For people.
     pub name: String,
+    /// An image of it for people, by https.
+    pub logo: Option<Url>,
     /// Compared byte for byte; see `login::redirect`.
     pub redirect_uris: Vec<String>,
     /// Cannot keep a secret (RFC 6749 section 2.1).
@@ -209,6 +212,7 @@ mod tests {
             access_tokens: AccessTokens::Dex,
             groups: GroupRules::default(),
             own_groups: vec![],
+            logo: None,
         }
     }
 

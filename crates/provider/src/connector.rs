@@ -82,6 +82,11 @@ pub trait RedirectFlow: Send + Sync {
         state: &'a str,
     ) -> BoxFuture<'a, Result<Departure, UpstreamError>>;
 
+    /// What the upstream calls a hint at who signs in, if it takes one (`login_hint`, OpenID Connect Core section 3.1.2.1).
+    fn hint_parameter(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Whether the browser comes back to `/callback/{connector}` instead of the `/callback` that all share. Then an answer
     /// that one upstream had sent to another's callback is told apart by its place (RFC 9700 section 4.4.2).
     fn has_own_callback(&self) -> bool {

@@ -38,7 +38,7 @@ pub enum Door {
     Password,
     /// Whoever comes back with `code=good`.
     Redirect,
-    /// The same, back to a callback of its own.
+    /// The same, back to a callback of its own, and with hints.
     OwnCallback,
     /// Whoever a proxy calls `alice` in `X-Remote-User`.
     Proxied,
@@ -178,6 +178,10 @@ impl ProxiedFlow for Upstream {
 }
 
 impl RedirectFlow for Upstream {
+    fn hint_parameter(&self) -> Option<&'static str> {
+        (self.door == Door::OwnCallback).then_some("login_hint")
+    }
+
     fn has_own_callback(&self) -> bool {
         self.door == Door::OwnCallback
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use minijinja::value::Kwargs;
 use minijinja::{Environment, Value, context};
 use provider::login::{Ask, Choice, ConsentPage, DevicePage, FormPost, Notice, PasswordPage};
+use url::Url;
 
 use crate::icons::icon;
 use crate::language::{Language, Languages, filled};
@@ -71,16 +72,18 @@ impl Pages {
     }
 
     pub(crate) fn password(&self, visitor: &Visitor, page: &PasswordPage) -> String {
-        let PasswordPage { action, connector, prompt, name, wrong } = page;
+        let PasswordPage { action, connector, prompt, name, wrong, back } = page;
         let prompt = self.language(visitor).map_or(&**prompt, |language| language.prompt(prompt));
-        self.render(visitor, "password.html", context! { action, connector, prompt, name, wrong })
+        self.render(visitor, "password.html", context! { action, connector, prompt, name, wrong, back })
     }
 
     pub(crate) fn consent(&self, visitor: &Visitor, page: &ConsentPage) -> String {
-        let ConsentPage { action, request, client, person, device, asks } = page;
+        let ConsentPage { action, request, client, logo, person, device, asks } = page;
         let said = |ask| self.language(visitor).map(|language| asked(language, ask));
         let asks: Vec<_> = asks.iter().filter_map(said).collect();
-        self.render(visitor, "consent.html", context! { action, request, client, person, device, asks })
+        let client_logo = logo.as_ref().map(Url::as_str);
+        let values = context! { action, request, client, client_logo, person, device, asks };
+        self.render(visitor, "consent.html", values)
     }
 
     pub(crate) fn device(&self, visitor: &Visitor, page: &DevicePage) -> String {
@@ -196,12 +199,14 @@ mod tests {
             prompt: evil.into(),
             name: evil.into(),
             wrong: true,
+            back: Some(evil.into()),
         };
         let choice = Choice { name: evil.into(), kind: "test", path: evil.into() };
         let consent = ConsentPage {
             action: evil.into(),
             request: evil.into(),
             client: evil.into(),
+            logo: Url::parse("https://app.example/\"><script>alert(1)</script>").ok(),
             person: evil.into(),
             device: Some(evil.into()),
             asks: vec![Ask::Peer(evil.into())],
@@ -237,6 +242,7 @@ mod tests {
             prompt: "Email Address".into(),
             name: String::new(),
             wrong: true,
+            back: Some("/auth?x".into()),
         };
         let html = pages.password(&visitor, &form);
         assert!(
@@ -244,6 +250,7 @@ mod tests {
                 && html.contains("E-Mail-Adresse oder Passwort stimmt nicht.")
         );
         assert!(pages.error(&visitor, Notice::Denied, None).contains("Sie dürfen sich hier nicht anmelden."));
+        assert!(html.contains(">Anders anmelden</a>"), "{html}");
         let english = pages.password(&Visitor::default(), &form);
         assert!(english.contains("Email Address or password is not right."), "{english}");
     }

@@ -7,6 +7,7 @@ use provider::error::{Error, Fault, Refusal};
 use provider::login::{Answer, CookieChange, Notice, Reply, Stop};
 use provider::store::StoreError;
 use serde::Serialize;
+use url::Url;
 use wire::oauth::{ErrorCode, TokenResponse};
 
 use crate::Web;
@@ -76,7 +77,9 @@ fn answered(web: &Web, visitor: &Visitor, status: u16, answer: &Answer) -> Respo
         Answer::FormPost(form) => return with_script(web, page(status, web.pages.form_post(visitor, form))),
         Answer::Choose(choices) => web.pages.choose(visitor, choices),
         Answer::Password(form) => web.pages.password(visitor, form),
-        Answer::Consent(form) => web.pages.consent(visitor, form),
+        Answer::Consent(form) => {
+            return with_image(web, page(status, web.pages.consent(visitor, form)), form.logo.as_ref());
+        }
         Answer::ByHand(code) => web.pages.by_hand(visitor, code),
         Answer::Device(form) => web.pages.device(visitor, form),
         Answer::DeviceDone(client) => web.pages.device_done(visitor, client),
@@ -87,6 +90,14 @@ fn answered(web: &Web, visitor: &Visitor, status: u16, answer: &Answer) -> Respo
 /// The one page that runs a script, of ours: nothing else may.
 fn with_script(web: &Web, mut response: Response) -> Response {
     if let Some(policy) = web.settings.headers.with_script() {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    response
+}
+
+/// A client's image may be loaded by the page that shows it, from where it is and nowhere else.
+fn with_image(web: &Web, mut response: Response, image: Option<&Url>) -> Response {
+    if let Some(policy) = image.and_then(|image| web.settings.headers.with_image(image)) {
         response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     response

@@ -150,12 +150,19 @@ impl Headers {
     /// The content policy of a page that runs our script. Where an operator wrote one, it stands: the page then has its
     /// button.
     pub(crate) fn with_script(&self) -> Option<HeaderValue> {
-        let policy = self
-            .all
-            .iter()
-            .find(|(name, _)| name == header::CONTENT_SECURITY_POLICY)
-            .filter(|_| self.own_policy)?;
-        HeaderValue::from_str(&format!("{}; script-src 'self'", policy.1.to_str().ok()?)).ok()
+        HeaderValue::from_str(&format!("{}; script-src 'self'", self.policy()?)).ok()
+    }
+
+    /// The content policy of a page with an image from elsewhere. Where an operator wrote one, it stands here too.
+    pub(crate) fn with_image(&self, image: &url::Url) -> Option<HeaderValue> {
+        let images = format!("{IMAGES} {}", image.origin().ascii_serialization());
+        HeaderValue::from_str(&self.policy()?.replace(IMAGES, &images)).ok()
+    }
+
+    /// The content policy, if it is ours.
+    fn policy(&self) -> Option<&str> {
+        let named = self.all.iter().find(|(name, _)| name == header::CONTENT_SECURITY_POLICY);
+        named.filter(|_| self.own_policy)?.1.to_str().ok()
     }
 }
 

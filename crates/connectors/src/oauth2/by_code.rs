@@ -19,6 +19,9 @@ pub(crate) trait Upstream: Send + Sync + 'static {
     /// Whether it is asked again at refresh.
     const REFRESHES: bool = true;
 
+    /// What it calls a hint at who signs in, if it takes one.
+    const HINT: Option<&'static str> = None;
+
     /// Our client there.
     fn flow(&self) -> &CodeFlow;
 
@@ -79,9 +82,14 @@ impl<U: Upstream> RedirectFlow for ByCode<U> {
         callback: &'a Url,
         state: &'a str,
     ) -> BoxFuture<'a, Result<Departure, UpstreamError>> {
-        let Question { scopes, more } = self.0.question(scopes);
-        let departure = self.0.flow().depart(&scopes, &more, callback, state);
-        Box::pin(async { departure })
+        Box::pin(async move {
+            let Question { scopes, more } = self.0.question(scopes);
+            self.0.flow().depart(&scopes, &more, callback, state).await
+        })
+    }
+
+    fn hint_parameter(&self) -> Option<&'static str> {
+        U::HINT
     }
 
     fn has_own_callback(&self) -> bool {

@@ -17,9 +17,9 @@ pub(crate) struct Tokens {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Kept<'k> {
-    #[serde(borrow)]
+    #[serde(borrow, alias = "access_token")]
     access_token: std::borrow::Cow<'k, str>,
-    #[serde(default)]
+    #[serde(default, alias = "refresh_token")]
     refresh_token: std::borrow::Cow<'k, str>,
     #[serde(default)]
     expiry: std::borrow::Cow<'k, str>,
@@ -96,6 +96,8 @@ mod tests {
         assert_eq!(tokens.kept().unwrap().expose(), of_dex);
         let old = Tokens::of_kept(br#"{"accessToken":"a"}"#).unwrap();
         assert!(old.refresh.is_none() && old.expires.is_none());
+        let of_openshift = br#"{"access_token":"a","token_type":"Bearer","refresh_token":"r","expiry":"2026-01-01T00:00:00Z"}"#;
+        assert_eq!(Tokens::of_kept(of_openshift).unwrap().kept().unwrap().expose(), of_dex);
         let never = Tokens::of_kept(br#"{"accessToken":"a","expiry":"0001-01-01T00:00:00Z"}"#).unwrap();
         assert_eq!(never.expires, None);
         assert_eq!(

@@ -49,6 +49,10 @@ impl RedirectFlow for Oidc {
         })
     }
 
+    fn hint_parameter(&self) -> Option<&'static str> {
+        Some("login_hint")
+    }
+
     fn has_own_callback(&self) -> bool {
         self.settings.callback == Callback::Own
     }

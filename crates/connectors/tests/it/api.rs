@@ -34,6 +34,8 @@ pub(crate) struct Site {
 struct State {
     /// What a path (with its query, if that stands here) answers.
     documents: HashMap<String, (u16, Value)>,
+    /// What anybody may read.
+    published: HashMap<String, Value>,
     token_path: &'static str,
     token: String,
     granted: Value,
@@ -54,6 +56,7 @@ impl Site {
         let ca = TestCa::new();
         let state = Arc::new(Mutex::new(State {
             documents: HashMap::new(),
+            published: HashMap::new(),
             token_path,
             token: "canary-access-token".into(),
             granted: json!({}),
@@ -82,6 +85,11 @@ impl Site {
         self.state.lock().unwrap().documents.insert(path.to_owned(), (status, document));
     }
 
+    /// A document that anybody may read.
+    pub(crate) fn publish(&self, path: &str, document: Value) {
+        self.state.lock().unwrap().published.insert(path.to_owned(), document);
+    }
+
     /// What the token endpoint grants besides an access token.
     pub(crate) fn grants(&self, granted: Value) {
         self.state.lock().unwrap().granted = granted;
@@ -99,7 +107,7 @@ impl Site {
     /// The same, and the upstream says this besides.
     pub(crate) async fn login_with(&self, scopes: Hints, more: &str) -> Result<SignedIn, UpstreamError> {
         let Flow::Redirect(flow) = self.connector().connector.flow() else { panic!("no redirect") };
-        let departure = flow.depart(scopes, &callback(), "the-state").await.unwrap();
+        let departure = flow.depart(scopes, &callback(), "the-state").await?;
         let query = format!("state=the-state&code={}{more}", self.code(&departure.to));
         let form = Form::parse(&query, &[]).unwrap();
         let said = flow.arrive(scopes, &callback(), departure.keep.expose(), &form).await;
@@ -141,6 +149,9 @@ impl State {
         let path = request.uri().path();
         if path == self.token_path {
             return self.grant(request);
+        }
+        if let Some(found) = self.published.get(path) {
+            return document(found);
         }
         let bearer = format!("Bearer {}", self.token);
         if request.headers().get("authorization").and_then(|value| value.to_str().ok()) != Some(&bearer) {

@@ -13,14 +13,17 @@ use url::Url;
 
 use crate::rest::Rest;
 use crate::{
-    OUR_ISSUER, atlassian_crowd, context, gitea, github, gitlab, keystone, ldap, microsoft, oauth, oidc,
-    open, read,
+    OUR_ISSUER, atlassian_crowd, bitbucket_cloud, context, gitea, github, gitlab, keystone, ldap, linkedin,
+    microsoft, oauth, oidc, open, openshift, read,
 };
 
 /// What `connectors[].type` calls it (or `local`), and the way in.
 const TABLE: &[(&str, Open)] = &[
     ("atlassian-crowd", crowd),
     ("authproxy", || Box::pin(async { authproxy() })),
+    ("bitbucket-cloud", || {
+        Box::pin(async { bitbucket_cloud::site(json!({})).await.entrance(bitbucket_cloud::ana()) })
+    }),
     ("gitea", || {
         Box::pin(async { gitea::site(json!({"loadAllGroups": true})).await.entrance(gitea::ana()) })
     }),
@@ -30,12 +33,14 @@ const TABLE: &[(&str, Open)] = &[
     ("keystone", keystone),
     ("kubernetes", || Box::pin(async { workload("kubernetes", &json!({"issuer": "https://a.example"})) })),
     ("ldap", directory),
+    ("linkedin", || Box::pin(async { linkedin::site(json!({})).await.entrance(linkedin::ana()) })),
     ("local", || Box::pin(async { local() })),
     ("microsoft", || Box::pin(async { microsoft::site(json!({})).await.entrance(microsoft::ana()) })),
     ("mockCallback", || Box::pin(async { mock_callback() })),
     ("mockPassword", || Box::pin(async { mock_password() })),
     ("oauth", || Box::pin(async { oauth::site(json!({})).await.entrance(oauth::ana()) })),
     ("oidc", open_id_provider),
+    ("openshift", || Box::pin(async { openshift::site(json!({})).await.entrance(openshift::ana()) })),
 ];
 
 #[tokio::test]

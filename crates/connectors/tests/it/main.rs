@@ -9,6 +9,7 @@
 mod api;
 mod atlassian_crowd;
 mod authproxy;
+mod bitbucket_cloud;
 mod contract;
 mod gitea;
 mod github;
@@ -17,12 +18,14 @@ mod jwt;
 mod keystone;
 mod kubernetes;
 mod ldap;
+mod linkedin;
 mod local;
 mod microsoft;
 mod mock_callback;
 mod mock_password;
 mod oauth;
 mod oidc;
+mod openshift;
 mod rest;
 mod table;
 

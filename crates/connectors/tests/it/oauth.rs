@@ -160,6 +160,23 @@ async fn attack_21_who_has_a_callback_of_its_own_says_so() {
     }
 }
 
+/// What the client says of who signs in is told under the upstream's own name for it.
+#[test]
+fn hints_go_to_upstreams_that_take_them() {
+    let url = json!("https://a.example");
+    for (kind, more, name) in [
+        ("github", json!({}), Some("login")),
+        ("gitlab", json!({}), None),
+        ("microsoft", json!({}), Some("login_hint")),
+        ("oauth", json!({"tokenURL": url, "authorizationURL": url, "userInfoURL": url}), None),
+        ("oidc", json!({"issuer": url}), Some("login_hint")),
+    ] {
+        let opened = crate::open(kind, &registered(&more), &testkit::FakeClock::default());
+        let Flow::Redirect(flow) = opened.connector.flow() else { panic!("no redirect") };
+        assert_eq!(flow.hint_parameter(), name, "{kind}");
+    }
+}
+
 #[test]
 fn what_an_oauth_upstream_needs_is_demanded_at_start() {
     let told = faults_of("oauth", &registered(&json!({"userInfoURL": "http://a"})));

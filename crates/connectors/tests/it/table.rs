@@ -14,7 +14,7 @@ fn a_configuration_without_any_connector_is_a_fault() {
     let told = faults("staticClients: []\n");
     assert!(
         told.contains(
-            "connectors: is missing; name at least one upstream of atlassian-crowd, authproxy, gitea, github, gitlab, jwt, keystone, kubernetes, ldap, microsoft, mockCallback, mockPassword, oauth, oidc, or"
+            "connectors: is missing; name at least one upstream of atlassian-crowd, authproxy, bitbucket-cloud, gitea, github, gitlab, jwt, keystone, kubernetes, ldap, linkedin, microsoft, mockCallback, mockPassword, oauth, oidc, openshift, or"
         ),
         "{told}"
     );
@@ -27,14 +27,14 @@ fn a_configuration_without_any_connector_is_a_fault() {
 #[test]
 fn kinds_of_dex_that_are_not_there_yet_are_told_and_the_others_serve() {
     let text = "connectors:
-- {type: linkedin, id: linkedin, name: LinkedIn, config: {clientID: $NOBODY_SET_THIS}}
+- {type: google, id: google, name: Google, config: {clientID: $NOBODY_SET_THIS}}
 - {type: mockCallback, id: mock, name: Mock}
 - {type: saml, id: saml, name: SAML, config: {ssoURL: https://idp.example.com/sso}}
 ";
     let (opened, faults) = read(text, &Environment::default(), &context(&FakeClock::default()));
     assert!(faults.all().is_empty(), "{faults}");
     assert_eq!(opened.iter().map(|opened| &*opened.id).collect::<Vec<_>>(), ["mock"]);
-    assert_eq!(faults.unsupported(), ["connectors[0] (type linkedin)", "connectors[2] (type saml)"]);
+    assert_eq!(faults.unsupported(), ["connectors[0] (type google)", "connectors[2] (type saml)"]);
 }
 
 #[test]

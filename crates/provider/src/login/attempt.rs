@@ -3,6 +3,7 @@
 use ambient::{Random, Secret, Time};
 use aws_lc_rs::hmac;
 use serde::{Deserialize, Serialize};
+use url::form_urlencoded::Serializer;
 use wire::b64;
 
 use super::{CookieChange, Way};
@@ -83,6 +84,30 @@ impl Attempt {
     /// For a device nobody may skip the question: its code may have come by mail (RFC 8628 section 5.4).
     const fn must_be_asked(&self) -> bool {
         self.force_consent || matches!(self.way, Way::Device { .. })
+    }
+
+    /// The request that it was begun with, as a query, for whoever chooses another connector.
+    pub(super) fn request(&self) -> String {
+        let mut query = Serializer::new(String::new());
+        if let Way::Device { code } = &self.way {
+            return query.append_pair("user_code", code).finish();
+        }
+        query
+            .append_pair("client_id", &self.client)
+            .append_pair("redirect_uri", self.way.redirect_uri())
+            .append_pair("response_type", &self.response.name())
+            .append_pair("scope", &self.scopes.join(" "));
+        if let Way::Uri { mode, state, .. } = &self.way {
+            query.append_pair("response_mode", mode.name());
+            query.extend_pairs(Some(("state", state)).filter(|(_, state)| !state.is_empty()));
+        }
+        query.extend_pairs(self.nonce.iter().map(|nonce| ("nonce", nonce)));
+        if let Some(Challenge { method, value }) = &self.challenge {
+            query.append_pair("code_challenge", value).append_pair("code_challenge_method", method.name());
+        }
+        query.extend_pairs(self.hint.iter().map(|hint| ("login_hint", hint)));
+        query.extend_pairs(self.force_consent.then_some(("prompt", "consent")));
+        query.finish()
     }
 
     /// Whether it has taken too long.

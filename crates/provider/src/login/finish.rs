@@ -201,6 +201,7 @@ fn consent(living: &Living, attempt: &Attempt) -> Result<ConsentPage, Stop> {
         action: format!("{}/approval", living.settings.issuer.path()),
         request: attempt.id.clone(),
         client: client.name.clone(),
+        logo: client.logo.clone(),
         person: person.unwrap_or(identity.user_id),
         asks: asks(living, &Scopes::from_stored(&attempt.scopes)),
     })

@@ -145,7 +145,10 @@ impl Provider {
             Flow::Proxied(_) => format!("{}?state={}", place_of(cx, opened)?.path(), attempt.id),
             Flow::Redirect(flow) => {
                 let departure = flow.depart(hints(&attempt), &place_of(cx, opened)?, &attempt.id).await;
-                let departure = departure.map_err(|error| upstream(cx, &error))?;
+                let mut departure = departure.map_err(|error| upstream(cx, &error))?;
+                if let (Some(name), Some(hint)) = (flow.hint_parameter(), &attempt.hint) {
+                    departure.to.query_pairs_mut().append_pair(name, hint);
+                }
                 attempt.kept = departure.keep.into();
                 departure.to.into()
             }
@@ -268,8 +271,18 @@ fn page(
         prompt: flow.prompt().to_owned(),
         name: name.to_owned(),
         wrong,
+        back: others(cx, attempt)
+            .then(|| format!("{}/auth?{}", cx.settings().issuer.path(), attempt.request())),
     };
     Reply::asking(Answer::Password(page))
+}
+
+/// Whether there was, or would be, a choice.
+fn others(cx: &Cx<'_>, attempt: &Attempt) -> bool {
+    let needs = attempt.way.grant_types(attempt.response);
+    let client = cx.settings().clients.find(&attempt.client);
+    let choices = client.map_or(0, |client| usable(&cx.living, client, &needs).count());
+    choices > 1 || cx.settings().oauth2.always_show_login
 }
 
 fn password_path(cx: &Cx<'_>, attempt: &Attempt) -> String {

@@ -26,6 +26,7 @@ mod way;
 
 use std::borrow::Cow;
 
+use url::Url;
 use wire::oauth::ErrorCode;
 
 pub use attempt::{Attempt, Cookies, Step};
@@ -97,6 +98,8 @@ pub struct PasswordPage {
     pub name: String,
     /// The last try was wrong.
     pub wrong: bool,
+    /// Where another way to sign in is chosen, if there is one: a path on this host.
+    pub back: Option<String>,
 }
 
 /// The form for a device's code.
@@ -119,6 +122,8 @@ pub struct ConsentPage {
     pub request: String,
     /// The client, for people.
     pub client: String,
+    /// Its image, by https.
+    pub logo: Option<Url>,
     /// Who signed in, for people.
     pub person: String,
     /// It is for a device, which shows this code.

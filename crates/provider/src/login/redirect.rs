@@ -66,6 +66,7 @@ mod tests {
             access_tokens: AccessTokens::Dex,
             groups: GroupRules::default(),
             own_groups: vec![],
+            logo: None,
         };
         allows(&client, raw)
     }

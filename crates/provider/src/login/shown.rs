@@ -142,11 +142,13 @@ mod tests {
             prompt: "Name".into(),
             name: canary(),
             wrong: true,
+            back: Some(canary()),
         };
         let consent = ConsentPage {
             action: "/approval".into(),
             request: canary(),
             client: "App".into(),
+            logo: None,
             person: canary(),
             device: Some(canary()),
             asks: vec![Ask::Email],

@@ -53,6 +53,15 @@ impl Mode {
         }
     }
 
+    /// Its name.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Query => "query",
+            Self::Fragment => "fragment",
+            Self::FormPost => "form_post",
+        }
+    }
+
     /// What a response type comes in unless the client names another.
     pub(super) const fn default_of(response: ResponseType) -> Self {
         if response.in_front() { Self::Fragment } else { Self::Query }

@@ -76,6 +76,16 @@ pub enum Method {
     Plain,
 }
 
+impl Method {
+    /// What requests call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::S256 => "S256",
+            Self::Plain => "plain",
+        }
+    }
+}
+
 /// A refresh token through its generations.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Refresh {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ambient::Secret;
 use config::{Environment, Field, Fields};
 use token::Alg;
+use url::Url;
 
 use crate::clients::{AccessTokens, Client, Clients, GroupRules};
 
@@ -48,6 +49,7 @@ fn one(field: &Field<'_>, environment: &Environment) -> Option<Client> {
     }
     let name: Option<String> = fields.required("name");
     let client = Client {
+        logo: logo(&mut fields),
         name: name.or_else(|| id.clone()).unwrap_or_default(),
         id: Arc::from(id.as_deref().unwrap_or_default()),
         secret: secret.clone(),
@@ -68,7 +70,6 @@ fn one(field: &Field<'_>, environment: &Environment) -> Option<Client> {
             .unfit("secret", "write secret or secretEnv, or public: true for a client that cannot keep one");
     }
     fields.unsupported(&[
-        "logoURL",
         "mfaChain",
         "ssoSharedWith",
         "postLogoutRedirectURIs",
@@ -77,6 +78,16 @@ fn one(field: &Field<'_>, environment: &Environment) -> Option<Client> {
     ]);
     fields.finish();
     id.map(|_| client)
+}
+
+/// `logoURL`. The consent page comes by https, where browsers show no image that does not.
+fn logo(fields: &mut Fields<'_>) -> Option<Url> {
+    let written: String = fields.optional("logoURL").filter(|url: &String| !url.is_empty())?;
+    let url = Url::parse(&written).ok().filter(|url| url.scheme() == "https" && url.has_host());
+    if url.is_none() {
+        fields.warning("has a logoURL that is no https URL: it is not shown", "write one");
+    }
+    url
 }
 
 fn own_groups(mut fields: Fields<'_>) -> Vec<String> {

@@ -2,7 +2,7 @@
 
 use ambient::Secret;
 use http::HeaderMap;
-use provider::login::{Reply, Stop};
+use provider::login::{Answer, Reply, Stop};
 use testkit::stage::{Stage, app, authorization, every_grant, held, location, parameter, peer};
 use testkit::upstream::{Door, NAME, PASSWORD, Upstream};
 use wire::form::Form;
@@ -158,5 +158,73 @@ async fn attack_22_no_other_spelling_leads_past_a_proxy() {
             assert_eq!(refused(arrive(&stage, spelling, &state, &cookie).await), 400, "{spelling}");
         }
         arrive(&stage, place(way), &state, &cookie).await.unwrap();
+    }
+}
+
+/// What the client says of who signs in goes along to upstreams that take it, and to no others.
+#[tokio::test]
+async fn a_hint_goes_along_to_the_upstream() {
+    let stage = stage().await;
+    let hint = "ana@example.com&prompt=none";
+    let encoded: String = url::form_urlencoded::byte_serialize(hint.as_bytes()).collect();
+    for (way, request, told) in [
+        ("a b", format!("{}&login_hint={encoded}", authorization("app", "openid")), Some(hint)),
+        ("a b", authorization("app", "openid"), None),
+        ("up", format!("{}&login_hint={encoded}", authorization("app", "openid")), None),
+        ("a b", format!("{}&login_hint={}", authorization("app", "openid"), "x".repeat(300)), None),
+    ] {
+        let form = Form::parse(&request, &[]).unwrap();
+        let to = location(&stage.provider.begin_login(&peer(), way, &form, None).await.unwrap());
+        assert_eq!(parameter(&to, "login_hint").as_deref(), told, "{to}");
+        assert_eq!(parameter(&to, "prompt"), None, "{to}");
+    }
+}
+
+/// Whoever took the wrong way goes back to the choice, with the same request.
+#[tokio::test]
+async fn another_way_is_chosen_with_the_same_request() {
+    let stage = stage().await;
+    let whole = format!(
+        "{}&response_mode=form_post&login_hint=ana&prompt=consent",
+        authorization("native", "openid groups").replace("state=xyz", "state=a%26b%3D")
+    );
+    for request in
+        [whole, authorization("app", "openid"), authorization("app", "openid").replace("&state=xyz", "")]
+    {
+        let back = back(&stage, "passwords", &request).await.unwrap();
+        let query = back.strip_prefix("/dex/auth?").unwrap();
+        let form = Form::parse(query, &[]).unwrap();
+        let Answer::Choose(choices) = stage.provider.authorize(&peer(), query, &form).await.unwrap().answer
+        else {
+            panic!("no choice")
+        };
+        assert_eq!(choices.len(), 5);
+        assert_eq!(back, self::back(&stage, "passwords", query).await.unwrap(), "nothing is lost on the way");
+        for (name, value) in url::form_urlencoded::parse(request.as_bytes()) {
+            assert_eq!(form.get(&name), Some(&*value), "{name}");
+        }
+    }
+    let (_, user) = stage.device(Some(&app()), "scope=openid").await;
+    let to = back(&stage, "passwords", &format!("user_code={user}")).await.unwrap();
+    assert_eq!(to, format!("/dex/auth?user_code={user}"));
+    // With one way there is nothing to choose, unless the choice is always shown.
+    let only = |config: &str| {
+        let passwords = Upstream::new("https://up.example", Door::Password);
+        let config = config.to_owned();
+        async move { Stage::with(&config, |_| vec![passwords.opened("passwords", &[])]).await }
+    };
+    let request = authorization("app", "openid");
+    assert_eq!(back(&only(&every_grant()).await, "passwords", &request).await, None);
+    let always = every_grant().replace("oauth2:", "oauth2:\n  alwaysShowLoginScreen: true");
+    assert!(back(&only(&always).await, "passwords", &request).await.is_some());
+}
+
+/// Where the password form leads back to.
+async fn back(stage: &Stage, way: &str, request: &str) -> Option<String> {
+    let (cookie, state) = begin(stage, way, request).await;
+    let shown = stage.provider.password_page(&peer(), way, &state, Some(&cookie)).unwrap();
+    match shown.answer {
+        Answer::Password(page) => page.back,
+        other => panic!("no form but {other:?}"),
     }
 }

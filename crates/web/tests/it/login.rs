@@ -39,6 +39,7 @@ async fn a_person_signs_in_with_a_password() {
     assert!(form.starts_with("/dex/auth/lo%20cal/login?state="), "{form}");
     let page = site.ask("GET", &form, &[("cookie", &cookie)], "").await;
     assert_eq!((page.status.as_u16(), page.header("cache-control")), (200, "no-store"));
+    assert!(page.body.contains("Sign in another way</a>"), "{}", page.body);
     assert!(page.body.contains("autocomplete=\"current-password\"") && !page.body.contains("<script"));
 
     let evil = "login=%22%3E%3Cscript%3Ealert(1)%3C/script%3E&password=canary-wrong";
@@ -58,6 +59,31 @@ async fn a_person_signs_in_with_a_password() {
     assert!(done.header("location").starts_with("https://app.example/cb?code="));
     assert!(done.header("set-cookie").contains("Max-Age=0"), "{}", done.header("set-cookie"));
     assert_eq!(done.header("cache-control"), "no-store");
+}
+
+/// The page of a client with an image may load that, and nothing else from there or elsewhere.
+#[tokio::test]
+async fn a_client_s_image_is_shown_where_it_asks() {
+    let policies = async |logo: &str| {
+        let config = CONFIG.replace("name: App,", &format!("name: App, logoURL: '{logo}',"));
+        let site = site(&config).await;
+        let (before, form) = to_the_form(&site).await;
+        let page = site.ask("GET", &form, &[("cookie", &before)], "").await;
+        let right = format!("login={NAME}&password={PASSWORD}");
+        let signed_in = site.post(&form, &[("cookie", &before)], &right).await;
+        let consent =
+            site.ask("GET", signed_in.header("location"), &[("cookie", &cookie(&signed_in))], "").await;
+        let policy = |answer: &Answer| answer.header("content-security-policy").to_owned();
+        (policy(&page), policy(&consent), consent.body)
+    };
+    let (before, consent, body) = policies("https://app.example/a/logo.png?v=1").await;
+    assert!(body.contains(r#"<img class="logo" src="https://app.example/a/logo.png?v=1" alt="">"#), "{body}");
+    assert!(before.contains("img-src 'self';"), "{before}");
+    assert_eq!(consent, before.replace("img-src 'self'", "img-src 'self' https://app.example"));
+    for none in ["", "http://app.example/logo.png", "javascript:alert(1)", "data:image/png,x", "logo.png"] {
+        let (before, consent, body) = policies(none).await;
+        assert!(before == consent && !body.contains("<img"), "{none}: {consent}");
+    }
 }
 
 #[tokio::test]

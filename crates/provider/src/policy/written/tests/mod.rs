@@ -80,6 +80,7 @@ impl Ask {
             access_tokens: crate::clients::AccessTokens::Dex,
             groups: crate::clients::GroupRules::default(),
             own_groups: vec![],
+            logo: None,
         };
         let connector = Opened {
             id: Arc::from(self.connector),
