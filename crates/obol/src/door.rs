@@ -1,6 +1,7 @@
 //! What a command gets from the process it runs in. Nothing behind this door reaches for it by itself.
 
 use std::io::Write as _;
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use config::Environment;
@@ -23,6 +24,12 @@ impl Door {
     pub(crate) fn exec_info(&self) -> anyhow::Result<Option<ExecInfo>> {
         let text = self.environment.get("KUBERNETES_EXEC_INFO").filter(|text| !text.is_empty());
         Ok(text.map(ExecInfo::parse).transpose()?)
+    }
+
+    /// The person's home folder.
+    pub(crate) fn home(&self) -> Option<PathBuf> {
+        let home = self.environment.get("HOME").or_else(|| self.environment.get("USERPROFILE"));
+        home.filter(|home| !home.is_empty()).map(PathBuf::from)
     }
 
     /// Runs a command that does one thing and ends.

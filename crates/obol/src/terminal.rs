@@ -1,6 +1,7 @@
 //! The person at the keyboard: prompts go to stderr, since stdout carries results.
 
 use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use zeroize::Zeroizing;
@@ -23,18 +24,52 @@ pub(crate) fn one_line(text: &str) -> String {
 
 /// Asks for a line that is not shown while it is typed.
 pub(crate) fn ask_silently(prompt: &str) -> anyhow::Result<Zeroizing<String>> {
-    let mut stderr = std::io::stderr();
-    let mut line = Zeroizing::new(String::new());
     // Silent before the prompt: whoever answers it quickly must not see the answer.
     let silence = Silence::begin()?;
-    write!(stderr, "{prompt}").and_then(|()| stderr.flush()).context("cannot prompt")?;
-    let read = std::io::stdin().lock().read_line(&mut line);
+    let line = read_line(prompt, None);
     drop(silence);
-    let _ = writeln!(stderr);
+    let _ = writeln!(std::io::stderr());
+    line
+}
+
+/// The same, and gives up when nobody answers.
+pub(crate) fn ask_silently_within(prompt: &str, patience: Duration) -> anyhow::Result<Zeroizing<String>> {
+    let silence = Silence::begin()?;
+    let line = read_line(prompt, Some(patience));
+    drop(silence);
+    let _ = writeln!(std::io::stderr());
+    line
+}
+
+/// Asks for a line, and gives up when nobody answers.
+pub(crate) fn ask(prompt: &str, patience: Duration) -> anyhow::Result<Zeroizing<String>> {
+    read_line(prompt, Some(patience))
+}
+
+fn read_line(prompt: &str, patience: Option<Duration>) -> anyhow::Result<Zeroizing<String>> {
+    let mut stderr = std::io::stderr();
+    let mut line = Zeroizing::new(String::new());
+    write!(stderr, "{prompt}").and_then(|()| stderr.flush()).context("cannot prompt")?;
+    if let Some(patience) = patience {
+        await_line(patience)?;
+    }
+    let read = std::io::stdin().lock().read_line(&mut line);
     if read.context("cannot read from the terminal")? == 0 {
         bail!("nothing was typed");
     }
     Ok(without_line_end(&line))
+}
+
+/// A terminal is readable once a whole line was typed.
+fn await_line(patience: Duration) -> anyhow::Result<()> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let stdin = std::io::stdin();
+    let span = Timespec { tv_sec: i64::try_from(patience.as_secs()).unwrap_or(i64::MAX), tv_nsec: 0 };
+    let ready = poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&span));
+    if ready.context("cannot wait for the terminal")? == 0 {
+        bail!("nothing was typed within {} s", patience.as_secs());
+    }
+    Ok(())
 }
 
 /// Reads standard input whole, without the line end that `echo` and editors add.

@@ -1,14 +1,17 @@
 //! The table of commands. A new one is one file with `Args` and `Args::run`, its `mod`, and one line in the table.
 
+mod cache_options;
 mod check;
 mod completions;
 mod exchange;
 mod get_token;
 mod hash_password;
 mod inspect;
+mod logout;
 mod policy;
 mod proxy;
 mod serve;
+mod sign_in_options;
 mod token_options;
 
 use crate::door::Door;
@@ -38,6 +41,7 @@ commands! {
     Serve => serve,
     Proxy => proxy,
     GetToken => get_token,
+    Logout => logout,
     Exchange => exchange,
     Inspect => inspect,
     Check => check,

@@ -26,4 +26,8 @@ mod scenarios;
 #[cfg(test)]
 mod serve;
 #[cfg(test)]
+mod signing_in;
+#[cfg(test)]
+mod walker;
+#[cfg(test)]
 mod world;
