@@ -153,6 +153,10 @@ impl Error {
         }
     }
 
+    pub(crate) fn no_id_token() -> Self {
+        Self::Answer("it has no id_token; ask for the scope openid, or use --oidc-use-access-token".into())
+    }
+
     /// Whether a session is worth nothing any more after this answer to its renewal.
     pub(crate) fn ends_session(&self) -> bool {
         match self {

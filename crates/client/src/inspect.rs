@@ -68,6 +68,17 @@ impl Inspection {
         Ok(Self { header, claims, warnings, now })
     }
 
+    /// A claim that is a text.
+    pub fn claim(&self, name: &str) -> Option<&str> {
+        self.claims.str(name)
+    }
+
+    /// A claim that is a list of texts.
+    pub fn list(&self, name: &str) -> Vec<String> {
+        let items = self.claims.get(name).and_then(Value::as_list).into_iter().flatten();
+        items.filter_map(Value::as_str).map(str::to_owned).collect()
+    }
+
     /// For people.
     pub fn text(&self) -> String {
         let mut out = String::new();

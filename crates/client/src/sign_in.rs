@@ -13,6 +13,7 @@ mod keyboard;
 mod landing;
 mod opening;
 mod page;
+mod party;
 mod person;
 mod renew;
 mod tokens;
@@ -33,6 +34,7 @@ use crate::lock::Turn;
 use crate::note::Note;
 
 pub use landing::{Landing, Pair};
+pub use party::{Begun, Tokens};
 pub use person::{Person, Place, Question, Unasked, Visit};
 use wire::oauth::grant_type;
 

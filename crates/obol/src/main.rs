@@ -8,6 +8,7 @@ mod compose;
 mod configuration;
 mod dev;
 mod door;
+mod kubeconfigs;
 mod person;
 mod reload;
 mod signals;

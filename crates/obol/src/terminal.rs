@@ -53,8 +53,16 @@ fn read_line(prompt: &str, patience: Option<Duration>) -> anyhow::Result<Zeroizi
     if let Some(patience) = patience {
         await_line(patience)?;
     }
-    let read = std::io::stdin().lock().read_line(&mut line);
-    if read.context("cannot read from the terminal")? == 0 {
+    // Of a terminal, one read is one line, ended by whatever ends lines there.
+    let mut stdin = std::io::stdin().lock();
+    let typed = stdin.fill_buf().context("cannot read from the terminal")?;
+    let length = typed.len();
+    line.push_str(std::str::from_utf8(typed).context("what was typed is no text")?);
+    stdin.consume(length);
+    if line.ends_with(INTERRUPT) {
+        bail!("interrupted");
+    }
+    if line.is_empty() {
         bail!("nothing was typed");
     }
     Ok(without_line_end(&line))
@@ -98,10 +106,12 @@ struct Silence(rustix::termios::Termios);
 
 impl Silence {
     fn begin() -> anyhow::Result<Self> {
-        use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+        use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, tcgetattr, tcsetattr};
         let before = tcgetattr(std::io::stdin()).context("cannot silence the terminal")?;
         let mut silent = before.clone();
-        silent.local_modes.remove(LocalModes::ECHO);
+        // An interrupt would end the process and leave the terminal silent: here it ends the line instead.
+        silent.local_modes.remove(LocalModes::ECHO | LocalModes::ISIG);
+        silent.special_codes[SpecialCodeIndex::VEOL] = u8::try_from(INTERRUPT).unwrap_or(3);
         tcsetattr(std::io::stdin(), OptionalActions::Flush, &silent)
             .context("cannot silence the terminal")?;
         Ok(Self(before))
@@ -113,3 +123,6 @@ impl Drop for Silence {
         let _ = rustix::termios::tcsetattr(std::io::stdin(), rustix::termios::OptionalActions::Now, &self.0);
     }
 }
+
+/// Ctrl-C.
+const INTERRUPT: char = '\u{3}';

@@ -8,7 +8,6 @@ use crate::discovery::Discovered;
 use crate::error::Error;
 use crate::flow::Exchanger;
 use crate::issued::Entry;
-use wire::oauth::grant_type;
 
 impl Exchanger {
     pub(super) async fn by_browser(
@@ -20,7 +19,7 @@ impl Exchanger {
     ) -> Result<Entry, Error> {
         let port = landing.bind().await?;
         let opening = Opening::new(port.redirect_uri.clone(), &*self.random);
-        let url = opening.url(ask, found)?;
+        let url = self.address(ask, found, &opening).await?;
         let (place, within) = (Place::Landing { port: port.port }, ask.patience);
         let open = port.open(opening, found.clone(), self)?;
         person.show(&Visit { url: &url, place, within });
@@ -62,14 +61,7 @@ impl Exchanger {
         opening: &Opening,
         code: &str,
     ) -> Result<Entry, Error> {
-        let mut form = vec![
-            ("grant_type", grant_type::AUTHORIZATION_CODE),
-            ("code", code),
-            ("redirect_uri", &opening.redirect_uri),
-        ];
-        if ask.pkce {
-            form.push(("code_verifier", &opening.verifier));
-        }
+        let form = opening.redemption(ask, code);
         let url = found.token_endpoint()?;
         let answer = self.post_form(ask, found, &url, &form).await?;
         self.read_tokens(ask, found, &answer, Bound { nonce: Some(&opening.nonce), subject: None }).await

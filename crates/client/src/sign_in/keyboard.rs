@@ -16,7 +16,7 @@ impl Exchanger {
         person: &dyn Person,
     ) -> Result<Entry, Error> {
         let opening = Opening::new(redirect_uri.to_owned(), &*self.random);
-        let url = opening.url(ask, found)?;
+        let url = self.address(ask, found, &opening).await?;
         person.show(&Visit { url: &url, place: Place::ByHand, within: ask.patience });
         let typed = person.ask(&Question::Code)?;
         let typed = typed.expose().trim();

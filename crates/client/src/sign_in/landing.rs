@@ -130,15 +130,16 @@ impl Landing {
         let Some(raw) = &self.redirect_uri else { return Ok(format!("{scheme}://localhost:{port}")) };
         let bad = |what: &str| Error::Listen(format!("the redirect URL {raw} {what}"));
         let url = Url::parse(raw).map_err(|_| bad("is not a URL"))?;
-        let literal = match url.host() {
+        let loopback = match url.host() {
             Some(Host::Ipv4(ip)) => ip.is_loopback(),
             Some(Host::Ipv6(ip)) => ip.is_loopback(),
-            _ => false,
+            Some(Host::Domain(name)) => name == "localhost",
+            None => false,
         };
         if url.query().is_some() || url.fragment().is_some() || !url.has_host() {
             return Err(bad("must be a plain http or https URL without query and fragment"));
         }
-        if literal && url.port().is_none() && url.scheme() == "http" {
+        if loopback && url.port().is_none() && url.scheme() == "http" {
             let path = if url.path() == "/" && !raw.ends_with('/') { "" } else { url.path() };
             return Ok(format!("http://{}:{port}{path}", url.host_str().unwrap_or_default()));
         }

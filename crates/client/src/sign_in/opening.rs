@@ -4,15 +4,19 @@ use ambient::{Random, RandomExt as _};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use url::Url;
+use wire::json::Object;
+use wire::oauth::grant_type;
 
 use super::SignIn;
+use crate::answer;
 use crate::discovery::Discovered;
 use crate::error::Error;
+use crate::flow::Exchanger;
 
 /// Made for one sign-in and told to nobody but through the browser (the verifier not even there).
 pub(super) struct Opening {
     pub(super) redirect_uri: String,
-    pub(super) verifier: String,
+    verifier: String,
     pub(super) nonce: String,
     state: String,
 }
@@ -38,12 +42,17 @@ impl Opening {
         Self { redirect_uri, verifier: secret(), nonce: secret(), state: secret() }
     }
 
-    /// Where the browser goes.
-    pub(super) fn url(&self, ask: &SignIn, found: &Discovered) -> Result<Url, Error> {
-        let named = found.document.authorization_endpoint.as_deref();
-        let mut url = found.endpoint("authorization_endpoint", named)?;
-        url.query_pairs_mut().extend_pairs(self.parameters(ask));
-        Ok(url)
+    /// What trades the code (section 3.1.3.1).
+    pub(super) fn redemption<'a>(&'a self, ask: &SignIn, code: &'a str) -> Vec<(&'static str, &'a str)> {
+        let mut form = vec![
+            ("grant_type", grant_type::AUTHORIZATION_CODE),
+            ("code", code),
+            ("redirect_uri", &self.redirect_uri),
+        ];
+        if ask.pkce {
+            form.push(("code_verifier", &self.verifier));
+        }
+        form
     }
 
     fn parameters(&self, ask: &SignIn) -> Vec<(String, String)> {
@@ -100,6 +109,39 @@ impl Arrival {
             Self::Refused { code, description } => Err(Error::denied(&code, description.as_deref())),
             Self::Foreign(iss) => Err(Error::Foreign { iss, issuer: issuer.to_owned() }),
         }
+    }
+}
+
+impl Exchanger {
+    /// Where the browser goes. A provider that takes requests by the back door gets them there, so that the browser's
+    /// address says nothing and nobody on the way can change it (RFC 9126).
+    pub(super) async fn address(
+        &self,
+        ask: &SignIn,
+        found: &Discovered,
+        opening: &Opening,
+    ) -> Result<Url, Error> {
+        let document = &found.document;
+        let mut url = found.endpoint("authorization_endpoint", document.authorization_endpoint.as_deref())?;
+        let parameters = opening.parameters(ask);
+        let Some(named) = document.pushed_authorization_request_endpoint.as_deref() else {
+            url.query_pairs_mut().extend_pairs(parameters);
+            return Ok(url);
+        };
+        let door = found.endpoint("pushed_authorization_request_endpoint", Some(named))?;
+        let form = parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let form = form.collect::<Vec<_>>();
+        let answer = self.post_form(ask, found, &door, &form).await?;
+        if !answer.status.is_success() {
+            return Err(answer::refusal(&door, &answer, false));
+        }
+        let told = Object::parse(&answer.body).unwrap_or_default();
+        let request_uri = told.str("request_uri").filter(|uri| !uri.is_empty());
+        let request_uri =
+            request_uri.ok_or(Error::Unbound("the provider took the request and gave no request_uri"))?;
+        let client = ask.client.id.as_deref().unwrap_or_default();
+        url.query_pairs_mut().append_pair("client_id", client).append_pair("request_uri", request_uri);
+        Ok(url)
     }
 }
 

@@ -31,6 +31,29 @@ pub(super) struct Bound<'a> {
     pub(super) subject: Option<&'a str>,
 }
 
+/// An answer whose ID token, if it has one, has passed.
+pub(super) struct Received {
+    document: Object,
+    keys: token::Keys,
+    id: Option<Verified<SignedInIdToken>>,
+}
+
+impl Received {
+    /// A member that is a text and not empty.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.document.str(name).filter(|text| !text.is_empty())
+    }
+
+    /// Whose it is, as the ID token says.
+    pub(super) fn subject(&self) -> Option<&str> {
+        self.id.as_ref().and_then(Verified::subject)
+    }
+
+    pub(super) fn refresh_token(&self) -> Option<Secret<String>> {
+        self.text("refresh_token").filter(|token| is_printable(token)).map(Secret::from)
+    }
+}
+
 impl Exchanger {
     /// Posts a form as the client, once: what is in it may be spent by the first try.
     pub(super) async fn post_form(
@@ -54,6 +77,29 @@ impl Exchanger {
     }
 
     /// Reads and checks an answer. Nothing of one that fails is used.
+    pub(super) async fn receive(
+        &self,
+        ask: &SignIn,
+        found: &Discovered,
+        answer: &Answer,
+        bound: &Bound<'_>,
+    ) -> Result<Received, Error> {
+        if answer.status != 200 {
+            return Err(answer::refusal(&found.token_endpoint()?, answer, false));
+        }
+        let document =
+            Object::parse(&answer.body).map_err(|e| Error::Answer(format!("it is not JSON ({e})")))?;
+        let keys = self.keys(found).await?;
+        let mut received = Received { document, keys, id: None };
+        if let Some(raw) = received.text("id_token") {
+            let id = self.check::<SignedInIdToken>(ask, Audience::only(client(ask)), &received.keys, raw)?;
+            judge(&id, client(ask), bound)?;
+            received.id = Some(id);
+        }
+        Ok(received)
+    }
+
+    /// The same, for the cache.
     pub(super) async fn read_tokens(
         &self,
         ask: &SignIn,
@@ -61,41 +107,25 @@ impl Exchanger {
         answer: &Answer,
         bound: Bound<'_>,
     ) -> Result<Entry, Error> {
-        if answer.status != 200 {
-            return Err(answer::refusal(&found.token_endpoint()?, answer, false));
-        }
-        let bad = |what: &str| Error::Answer(what.to_owned());
-        let document =
-            Object::parse(&answer.body).map_err(|e| Error::Answer(format!("it is not JSON ({e})")))?;
-        let text = |name: &str| document.str(name).filter(|text| !text.is_empty());
-        let keys = self.keys(found).await?;
-        let id = match text("id_token") {
-            Some(raw) => Some(self.check::<SignedInIdToken>(ask, Audience::only(client(ask)), &keys, raw)?),
-            None => None,
-        };
-        if let Some(id) = &id {
-            judge(id, client(ask), &bound)?;
-        }
-        let issued = match (ask.wanted, &id) {
+        let received = self.receive(ask, found, answer, &bound).await?;
+        let issued = match (ask.wanted, &received.id) {
             (Wanted::IdToken, Some(id)) => {
-                self.issued(text("id_token").unwrap_or_default(), TokenType::IdToken, Some(id.expires()))
+                let raw = received.text("id_token").unwrap_or_default();
+                self.issued(raw, TokenType::IdToken, Some(id.expires()))
             }
-            (Wanted::IdToken, None) => {
-                return Err(bad(
-                    "it has no id_token; ask for the scope openid, or use --oidc-use-access-token",
-                ));
-            }
+            (Wanted::IdToken, None) => return Err(Error::no_id_token()),
             (Wanted::AccessToken, _) => {
-                let raw = text("access_token").ok_or_else(|| bad("it has no access_token"))?;
-                self.access_token(ask, &keys, raw, &document)?
+                let raw = received.text("access_token");
+                let raw = raw.ok_or_else(|| Error::Answer("it has no access_token".into()))?;
+                self.access_token(ask, &received.keys, raw, &received.document)?
             }
         };
-        let subject = id.as_ref().and_then(|id| id.subject()).map(str::to_owned);
-        let session = text("refresh_token").filter(|token| is_printable(token)).map(|token| Session {
+        let subject = received.subject().or(bound.subject).map(str::to_owned);
+        let session = received.refresh_token().map(|refresh_token| Session {
             issuer: ask.issuer.clone(),
             client_id: client(ask).to_owned(),
-            subject: subject.or_else(|| bound.subject.map(str::to_owned)),
-            refresh_token: Secret::from(token),
+            subject,
+            refresh_token,
             authorities: ask.authorities.clone(),
         });
         Ok(Entry { issued, session })
@@ -163,7 +193,8 @@ fn body(client: &ClientAuth, form: &[(&str, &str)], with_client: bool) -> Secret
     let mut body = Serializer::new(String::new());
     body.extend_pairs(form);
     if with_client {
-        body.extend_pairs(client.id.iter().map(|id| ("client_id", id)));
+        let named = form.iter().any(|(name, _)| *name == "client_id");
+        body.extend_pairs(client.id.iter().filter(|_| !named).map(|id| ("client_id", id)));
         body.extend_pairs(client.secret.iter().map(|secret| ("client_secret", secret.expose())));
     }
     Secret::new(body.finish())

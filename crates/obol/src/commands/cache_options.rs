@@ -25,6 +25,9 @@ pub(crate) struct CacheOptions {
 enum Storage {
     /// In files that only their owner can read
     Disk,
+    /// kubelogin's third way
+    #[value(hide = true)]
+    Keyring,
     /// Not at all
     None,
 }
@@ -34,6 +37,9 @@ impl CacheOptions {
     pub(crate) fn cache(&self, door: &Door) -> Option<Cache> {
         if self.token_cache_storage == Storage::None {
             return None;
+        }
+        if self.token_cache_storage == Storage::Keyring {
+            terminal::say("the keyring is not offered: tokens are kept in files that only you can read");
         }
         let opened = self.open(door);
         opened.map_err(|error| terminal::say(&format!("{error:#}; going on without it"))).ok()

@@ -6,7 +6,7 @@ use wire::exec_credential::{ExecInfo, Version};
 use crate::commands::cache_options::CacheOptions;
 use crate::commands::exchange::exec_credential_of;
 use crate::commands::sign_in_options::{Grant, SignInOptions};
-use crate::commands::token_options::TokenOptions;
+use crate::commands::token_options::{Server, TokenOptions};
 use crate::door::Door;
 use crate::person::Here;
 use crate::terminal;
@@ -76,15 +76,25 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) fn run(self, door: &Door) -> anyhow::Result<()> {
         let info = door.exec_info()?;
-        let beside = info.as_ref().and_then(|info| info.cluster.as_ref()?.config.as_ref());
-        let cluster = beside.map_or_else(|| Ok(ClusterConfig::default()), ClusterConfig::read)?;
-        let issued = match self.grant_type.decided(&self.options, &self.sign_in) {
-            Grant::TokenExchange => self.exchange(door, cluster)?,
-            grant => self.sign_in(door, grant, &cluster, info.as_ref())?,
-        };
+        let issued = self.issued(door, info.as_ref())?;
         // A client-go that does not say which version it speaks is one that knows v1beta1 alone.
         let version = info.map_or(Version::V1Beta1, |info| info.version);
         door.print(&exec_credential_of(&issued, version))
+    }
+
+    /// The token, kept or fresh.
+    pub(crate) fn issued(&self, door: &Door, info: Option<&ExecInfo>) -> anyhow::Result<Issued> {
+        let beside = info.and_then(|info| info.cluster.as_ref()?.config.as_ref());
+        let cluster = beside.map_or_else(|| Ok(ClusterConfig::default()), ClusterConfig::read)?;
+        match self.grant_type.decided(&self.options, &self.sign_in) {
+            Grant::TokenExchange => self.exchange(door, cluster),
+            grant => self.sign_in(door, grant, &cluster, info),
+        }
+    }
+
+    /// Whom it asks.
+    pub(crate) const fn server(&self) -> &Server {
+        &self.options.server
     }
 
     fn exchange(&self, door: &Door, cluster: ClusterConfig) -> anyhow::Result<Issued> {

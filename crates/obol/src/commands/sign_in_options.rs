@@ -1,7 +1,7 @@
 //! How a person signs in: kubelogin's flags by their names, so that its command lines keep working.
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ambient::Secret;
@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::browser::Browser;
 use crate::cli::Usage;
-use crate::commands::token_options::{TokenOptions, parse_secret};
+use crate::commands::token_options::{POD_MOUNT, TokenOptions, parse_secret};
 use crate::door::Door;
 
 /// How a person signs in.
@@ -79,7 +79,8 @@ pub(crate) struct SignInOptions {
 /// How to prove who is asking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Grant {
-    /// token-exchange if a subject token is named, password if a name is, else authcode
+    /// token-exchange if a subject token is named, password if a name is; else token-exchange in a pod that has a service
+    /// account's token, and authcode elsewhere
     Auto,
     /// In a browser on this machine
     #[value(alias = "authcode-browser")]
@@ -112,7 +113,9 @@ impl Grant {
     pub(crate) fn decided(self, options: &TokenOptions, sign_in: &SignInOptions) -> Self {
         match self {
             Self::Auto if options.names_subject() => Self::TokenExchange,
-            Self::Auto if sign_in.username.is_some() => Self::Password,
+            Self::Auto if sign_in.username().is_some() => Self::Password,
+            // A pod has no browser, and a proof of its own.
+            Self::Auto if Path::new(POD_MOUNT).exists() => Self::TokenExchange,
             Self::Auto => Self::Authcode,
             other => other,
         }
@@ -171,6 +174,10 @@ impl SignInOptions {
         })
     }
 
+    fn username(&self) -> Option<&str> {
+        self.username.as_deref().filter(|name| !name.is_empty())
+    }
+
     /// What opens pages.
     pub(crate) fn browser<'a>(&self, door: &'a Door) -> Browser<'a> {
         Browser {
@@ -189,7 +196,9 @@ impl SignInOptions {
             }
             Grant::DeviceCode => Way::Device,
             Grant::Password => {
-                Way::Password { username: self.username.clone(), password: self.password.clone() }
+                // An empty variable says nothing.
+                let given = self.password.clone().filter(|password| !password.expose().is_empty());
+                Way::Password { username: self.username().map(str::to_owned), password: given }
             }
             Grant::ClientCredentials => Way::Client,
             Grant::TokenExchange => bail!(Usage("nobody signs in for the grant token-exchange".into())),

@@ -20,7 +20,7 @@ use crate::door::Door;
 use crate::terminal;
 
 /// Whom to ask, and whom to believe.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Server")]
 pub(crate) struct Server {
     /// The issuer; its discovery document names the token endpoint
@@ -36,7 +36,7 @@ pub(crate) struct Server {
     #[arg(long, env = "OBOL_INSECURE_SKIP_TLS_VERIFY")]
     insecure_skip_tls_verify: bool,
     /// Send this header with every request, as NAME=VALUE (repeatable, or separated by commas)
-    #[arg(long, value_name = "NAME=VALUE", env = "OBOL_OIDC_REQUEST_HEADER", value_delimiter = ',', value_parser = parse_header)]
+    #[arg(long, value_name = "NAME=VALUE", env = "OBOL_OIDC_REQUEST_HEADER", hide_env_values = true, value_delimiter = ',', value_parser = parse_header)]
     oidc_request_header: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -333,6 +333,6 @@ pub(crate) fn parse_secret(text: &str) -> Result<Secret<String>, String> {
 }
 
 /// Where Kubernetes mounts the service account's token.
-const POD_MOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+pub(crate) const POD_MOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 const ONE_TRY_WITHIN: Duration = Duration::from_secs(15);
 const MOST_PIPED: u64 = 64 * 1024;

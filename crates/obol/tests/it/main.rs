@@ -6,6 +6,8 @@ mod completions;
 #[cfg(test)]
 mod docs;
 #[cfg(test)]
+mod example_app;
+#[cfg(test)]
 mod exchange;
 #[cfg(test)]
 mod get_token;
@@ -13,6 +15,10 @@ mod get_token;
 mod hash_password;
 #[cfg(test)]
 mod inspect;
+#[cfg(test)]
+mod keys_and_certificates;
+#[cfg(test)]
+mod kubeconfig;
 #[cfg(test)]
 mod login;
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! `obol get-token` for people and clients, with `obol serve` as the provider and the test as the browser.
 
+mod chromium;
+mod first;
 mod kills;
 mod kinds;
+mod kubectl;
 mod many;
 
 use std::fs;

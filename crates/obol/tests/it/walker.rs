@@ -23,9 +23,17 @@ impl Walker {
 
     /// Goes to an address and on, through every form, until a page has none.
     pub(crate) fn walk(&mut self, to: &str) -> Answer {
+        self.walk_until(to, "no page says this")
+    }
+
+    /// The same, and stops at the first page that says this, but for where it began.
+    pub(crate) fn walk_until(&mut self, to: &str, says: &str) -> Answer {
         let (mut at, mut form) = (Url::parse(to).unwrap(), None::<String>);
-        for _ in 0..20 {
+        for step in 0..20 {
             let answer = self.ask(&at, form.as_deref());
+            if step > 0 && answer.body.contains(says) {
+                return answer;
+            }
             if let Some(next) = answer.header("location") {
                 at = at.join(next).unwrap();
                 form = None;

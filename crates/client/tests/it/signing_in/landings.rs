@@ -212,12 +212,45 @@ async fn attack_21_there_is_one_answer() {
     assert_eq!(stage.requests("/token"), 1);
 }
 
+/// RFC 9126: the request goes by the back door, and the browser carries a reference to it alone.
+#[tokio::test]
+async fn a_provider_that_takes_requests_by_the_back_door_gets_them_there() {
+    let stage = Stage::start().await;
+    stage.issuer.set_discovery(
+        "pushed_authorization_request_endpoint",
+        json!(format!("{}/par", stage.issuer.issuer())),
+    );
+    stage.issuer.set_answer(
+        "/par",
+        201,
+        json!({"request_uri": "urn:ietf:params:oauth:request_uri:x", "expires_in": 60}),
+    );
+    let ask = stage.ask(stage.browser());
+    let person = async {
+        let url = stage.visited(0).await;
+        let query = url.query().unwrap();
+        assert_eq!(query, "client_id=kubectl&request_uri=urn%3Aietf%3Aparams%3Aoauth%3Arequest_uri%3Ax");
+        let sent = url::Url::parse(&format!("http://x/?{}", stage.last_form("/par"))).unwrap();
+        assert_eq!(parameter(&sent, "client_id"), "kubectl");
+        stage.answer(&stage.id_token(json!({"nonce": parameter(&sent, "nonce")})), None);
+        let (state, iss) = (parameter(&sent, "state"), stage.issuer.issuer());
+        stage.go(&back(&sent, &[("code", "c"), ("state", &state), ("iss", &iss)])).await
+    };
+    let (issued, page) = tokio::join!(stage.sign_in(&ask), person);
+    issued.unwrap();
+    assert_eq!(page.status, 200);
+    stage.issuer.set_answer("/par", 400, json!({"error": "invalid_request"}));
+    let refused = stage.exchanger().sign_in(&ask, &*stage.person, None, client::Lookup::Use).await;
+    assert!(refused.unwrap_err().to_string().contains("invalid_request"));
+}
+
 #[tokio::test]
 async fn the_redirect_url_is_as_it_is_registered() {
     for (registered, want) in [
         (None, "http://localhost:PORT"),
         (Some("http://127.0.0.1"), "http://127.0.0.1:PORT"),
         (Some("http://127.0.0.1/callback"), "http://127.0.0.1:PORT/callback"),
+        (Some("http://localhost/callback"), "http://localhost:PORT/callback"),
         (Some("https://sign-in.example.com/back"), "https://sign-in.example.com/back"),
     ] {
         let stage = Stage::start().await;

@@ -6,15 +6,15 @@ use serde_json::{Value, json};
 use super::{Home, PASSWORD, claims, run, start};
 use crate::run::{err, obol, out};
 
-/// The first line on stderr with `mark` in it.
-fn said(child: &mut std::process::Child, mark: &str) -> String {
-    let lines = BufReader::new(child.stderr.as_mut().unwrap()).lines().map(Result::unwrap);
+/// The lines on stderr up to the one with `mark` in it.
+fn said(child: &mut std::process::Child, mark: &str) -> Vec<String> {
     let mut all = Vec::new();
-    for line in lines {
-        if line.contains(mark) {
-            return line;
-        }
+    for line in BufReader::new(child.stderr.as_mut().unwrap()).lines().map(Result::unwrap) {
+        let found = line.contains(mark);
         all.push(line);
+        if found {
+            return all;
+        }
     }
     panic!("{all:?}");
 }
@@ -23,8 +23,8 @@ fn said(child: &mut std::process::Child, mark: &str) -> String {
 async fn without_a_browser_the_address_is_printed() {
     let home = Home::start().await;
     let mut child = start(home.get_token(&["--listen-address=127.0.0.1:0", "--no-browser"]));
-    let line = said(&mut child, "To sign in, visit (waiting for up to 3 min): ");
-    home.sign_in(line.split(": ").nth(1).unwrap());
+    let lines = said(&mut child, "To sign in, visit (waiting for up to 3 min): ");
+    home.sign_in(lines.last().unwrap().split(": ").nth(1).unwrap());
     assert_eq!(claims(&child.wait_with_output().unwrap())["email"], "ana@example.com");
 }
 
@@ -32,10 +32,11 @@ async fn without_a_browser_the_address_is_printed() {
 async fn a_device_shows_a_code() {
     let home = Home::start().await;
     let mut child = start(home.get_token(&["--grant-type=device-code"]));
-    let code = said(&mut child, "Your code is ");
-    let line = said(&mut child, "To sign in, visit");
-    let address = line.split(": ").nth(1).unwrap();
-    assert!(address.contains(code.split(' ').nth(3).unwrap().trim_end_matches('.')), "{code} {address}");
+    let lines = said(&mut child, "To sign in, visit");
+    let code = lines.iter().find(|line| line.starts_with("Your code is ")).unwrap();
+    let code = code.split(' ').nth(3).unwrap().trim_end_matches('.');
+    let address = lines.last().unwrap().split(": ").nth(1).unwrap();
+    assert!(address.contains(code), "{lines:?}");
     home.sign_in(address);
     assert_eq!(claims(&child.wait_with_output().unwrap())["email"], "ana@example.com");
 }
@@ -110,7 +111,7 @@ async fn a_client_signs_in_as_itself() {
         "--tls-renegotiation-once",
         "--listen-address=127.0.0.1:12345",
         "--skip-open-browser",
-        "--token-cache-storage=disk",
+        "--token-cache-storage=keyring",
         "--token-cache-dir=~/elsewhere",
         "--oidc-request-header=Origin=localhost",
         "--oidc-auth-request-extra-params=audience=x",
