@@ -8,7 +8,7 @@ use wire::jose::Compact;
 use wire::json::{Object, Value};
 
 use crate::ask::Ask;
-use crate::error::{Error, shown};
+use crate::error::{Error, excerpt, shown};
 use crate::issued::{Issued, is_printable};
 
 /// Reads an answer 200.
@@ -63,8 +63,8 @@ pub(crate) fn refusal(url: &Url, answer: &Answer, subject_expired: bool) -> Erro
             "invalid_client" => "; check --client-id and --client-secret",
             "invalid_target" => "; check --audience and --resource against the policy",
             "invalid_scope" => "; check --scope",
-            "unsupported_grant_type" => "; the server does not offer token exchange",
-            "unauthorized_client" => "; the server does not let this client exchange tokens",
+            "unsupported_grant_type" => "; the server does not offer this grant",
+            "unauthorized_client" => "; the server does not let this client use this grant",
             _ => "",
         },
     }
@@ -99,12 +99,8 @@ fn is_same_type(requested: &str, issued: &str) -> bool {
     requested == issued || requested == JWT || issued == JWT
 }
 
-fn excerpt(text: &str) -> String {
-    text.chars().take(400).map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
 /// A hundred years: beyond it, nobody means seconds.
-const MOST_SECONDS: i64 = 100 * 366 * 24 * 3600;
+pub(crate) const MOST_SECONDS: i64 = 100 * 366 * 24 * 3600;
 
 #[cfg(test)]
 mod tests {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use ambient::Time;
 
 use crate::error::Error;
-use crate::issued::Issued;
+use crate::issued::{Entry, Issued};
 use crate::key::Key;
 use crate::private;
 
@@ -34,13 +34,31 @@ impl Cache {
 
     /// The token under `key`, if it may still be handed out.
     pub(crate) fn load(&self, key: &Key, now: Time) -> Option<Issued> {
-        read(&self.entry(key)).filter(|issued| issued.is_fresh(now))
+        self.entry(key).map(|entry| entry.issued).filter(|issued| issued.is_fresh(now))
+    }
+
+    /// Whatever stands under `key`.
+    pub(crate) fn entry(&self, key: &Key) -> Option<Entry> {
+        read(&self.path(key))
+    }
+
+    /// Everything that is kept, and where.
+    pub(crate) fn entries(&self) -> Vec<(PathBuf, Option<Entry>)> {
+        let Ok(found) = std::fs::read_dir(&self.folder) else { return Vec::new() };
+        let paths = found.flatten().map(|entry| entry.path());
+        let ours = paths.filter(|path| path.extension().is_some_and(|end| end == "json" || end == "part"));
+        ours.map(|path| (path.clone(), read(&path))).collect()
+    }
+
+    /// Forgets the session under `key`, and the token with it.
+    pub(crate) fn forget(&self, key: &Key) {
+        let _ = std::fs::remove_file(self.path(key));
     }
 
     /// Keeps a token and forgets those that have ended. One that does not say when it ends is not kept.
-    pub(crate) fn store(&self, key: &Key, issued: &Issued, now: Time) -> Result<(), Error> {
-        let Some(text) = issued.to_kept().map(zeroize::Zeroizing::new) else { return Ok(()) };
-        let (entry, part) = (self.entry(key), self.folder.join(format!("{}.part", key.as_str())));
+    pub(crate) fn store(&self, key: &Key, entry: &Entry, now: Time) -> Result<(), Error> {
+        let Some(text) = entry.to_kept().map(zeroize::Zeroizing::new) else { return Ok(()) };
+        let (path, part) = (self.path(key), self.folder.join(format!("{}.part", key.as_str())));
         let replace = || -> io::Result<()> {
             match std::fs::remove_file(&part) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
@@ -48,9 +66,9 @@ impl Cache {
             }
             let mut file = private::open(&part, OpenOptions::new().write(true).create_new(true))?;
             file.write_all(text.as_bytes())?;
-            std::fs::rename(&part, &entry)
+            std::fs::rename(&part, &path)
         };
-        replace().map_err(|e| Error::Cache { path: entry.clone(), reason: e.to_string() })?;
+        replace().map_err(|e| Error::Cache { path: path.clone(), reason: e.to_string() })?;
         self.forget_ended(now);
         Ok(())
     }
@@ -67,7 +85,7 @@ impl Cache {
         &self.folder
     }
 
-    fn entry(&self, key: &Key) -> PathBuf {
+    fn path(&self, key: &Key) -> PathBuf {
         self.folder.join(format!("{}.json", key.as_str()))
     }
 
@@ -77,18 +95,18 @@ impl Cache {
         for entry in entries.flatten().take(MOST_LOOKED_AT) {
             let path = entry.path();
             let ours = path.extension().is_some_and(|end| end == "json");
-            if ours && read(&path).is_some_and(|kept| kept.expires.is_some_and(|expires| expires < now)) {
+            if ours && read(&path).is_some_and(|kept| kept.is_over(now)) {
                 let _ = std::fs::remove_file(&path);
             }
         }
     }
 }
 
-fn read(path: &Path) -> Option<Issued> {
+fn read(path: &Path) -> Option<Entry> {
     let mut text = zeroize::Zeroizing::new(Vec::new());
     let file = private::open(path, OpenOptions::new().read(true)).ok()?;
     file.take(MOST_KEPT).read_to_end(&mut text).ok()?;
-    Issued::from_kept(&text)
+    Entry::from_kept(&text)
 }
 
 const MOST_KEPT: u64 = 1 << 20;

@@ -1,6 +1,7 @@
 //! From an issuer to its endpoints (OpenID Connect Discovery section 4, RFC 8414 section 3.3).
 
 use outbound::Request;
+use token::{KeySet, Keys};
 use url::{Host, Url};
 use wire::discovery::Upstream;
 
@@ -8,6 +9,7 @@ use crate::error::{Error, shown};
 use crate::flow::Exchanger;
 
 /// A document, and the configured URL that named what stands in it.
+#[derive(Clone)]
 pub(crate) struct Discovered {
     pub(crate) document: Upstream,
     pub(crate) issuer: Url,
@@ -34,16 +36,44 @@ impl Exchanger {
         Ok(Discovered { document, issuer: issuer_url })
     }
 
-    /// The token endpoint that an issuer names.
-    pub(crate) async fn discover_token_endpoint(&self, issuer: &str) -> Result<(Url, Url), Error> {
-        let found = self.discover(issuer).await?;
-        let bad = |reason: &str| Error::Discovery { url: issuer.to_owned(), reason: reason.to_owned() };
-        let named = found.document.token_endpoint.as_deref().filter(|named| !named.is_empty());
-        let named = named.ok_or_else(|| bad("it names no token_endpoint"))?;
-        let url = Url::parse(named).map_err(|_| bad("its token_endpoint is not a URL"))?;
-        refuse_plain(&url)?;
-        Ok((url, found.issuer))
+    /// The keys that an issuer publishes.
+    pub(crate) async fn keys(&self, found: &Discovered) -> Result<Keys, NoKeys> {
+        let url = found.endpoint("jwks_uri", Some(&found.document.jwks_uri))?;
+        let request = || Request::get(&url).named_by(Some(&found.issuer)).cap(token::MAX_KEY_SET);
+        let answer = self.send(request).await.map_err(Error::Fetch)?;
+        if answer.status != 200 {
+            let reason = format!("its jwks_uri answered {}", answer.status.as_u16());
+            return Err(Error::Discovery { url: found.document.issuer.clone(), reason }.into());
+        }
+        Ok(Keys::fixed(KeySet::from_jwks(&answer.body)?))
     }
+}
+
+impl Discovered {
+    /// An endpoint that the document names. Nobody but its server may listen on the way to it.
+    pub(crate) fn endpoint(&self, name: &str, named: Option<&str>) -> Result<Url, Error> {
+        let bad = |reason: String| Error::Discovery { url: self.document.issuer.clone(), reason };
+        let named = named.filter(|named| !named.is_empty());
+        let named = named.ok_or_else(|| bad(format!("it names no {name}")))?;
+        let url = Url::parse(named).map_err(|_| bad(format!("its {name} is not a URL")))?;
+        refuse_plain(&url)?;
+        Ok(url)
+    }
+
+    pub(crate) fn token_endpoint(&self) -> Result<Url, Error> {
+        self.endpoint("token_endpoint", self.document.token_endpoint.as_deref())
+    }
+}
+
+/// The issuer's keys cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum NoKeys {
+    /// Not fetched.
+    #[error(transparent)]
+    Fetch(#[from] Error),
+    /// The key set is not one.
+    #[error("the issuer's key set cannot be used: {0}")]
+    Set(#[from] token::BadKeySet),
 }
 
 /// Tokens travel by https; by http only where nobody else can listen.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ambient::{Clock, FetchError, Observer, Random};
+use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use outbound::{Answer, Client, Request};
 use url::Url;
@@ -12,8 +13,9 @@ use crate::ask::{Ask, Endpoint};
 use crate::cache::Cache;
 use crate::discovery::refuse_plain;
 use crate::error::Error;
-use crate::issued::Issued;
+use crate::issued::{Entry, Issued};
 use crate::key::Key;
+use crate::lock::Turn;
 use crate::note::Note;
 use crate::subject::Subject;
 use crate::{answer, retry};
@@ -23,8 +25,10 @@ use crate::{answer, retry};
 pub struct Exchanger {
     pub(crate) http: Client,
     pub(crate) clock: Arc<dyn Clock>,
-    random: Arc<dyn Random>,
+    pub(crate) random: Arc<dyn Random>,
     notes: Arc<dyn Observer<Note>>,
+    /// Sent with every request.
+    headers: HeaderMap,
 }
 
 /// What a cached token is good for.
@@ -44,7 +48,14 @@ impl Exchanger {
         random: Arc<dyn Random>,
         notes: Arc<dyn Observer<Note>>,
     ) -> Self {
-        Self { http, clock, random, notes }
+        Self { http, clock, random, notes, headers: HeaderMap::new() }
+    }
+
+    /// The same, sending these headers with every request: some providers want an `Origin`, for example.
+    #[must_use]
+    pub fn with_headers(mut self, headers: HeaderMap) -> Self {
+        self.headers = headers;
+        self
     }
 
     /// A token from the cache, or else from an exchange that other processes wait for.
@@ -63,16 +74,25 @@ impl Exchanger {
         if let Some(found) = cached() {
             return Ok(found);
         }
-        let turn = self.take_turn(cache, &key).await;
+        let turn = self.take_turn(cache, &key, ALL_TRIES_WITHIN).await;
+        if let Turn::Late { holder } = turn {
+            self.tell(&Note::GaveUpWaiting { holder });
+        }
         if let Some(found) = cached() {
             return Ok(found);
         }
         let issued = self.exchange(ask, subject).await?;
-        if let Err(Error::Cache { path, reason }) = cache.store(&key, &issued, self.clock.now()) {
+        let entry = Entry { issued, session: None };
+        self.keep(cache, &key, &entry);
+        drop(turn);
+        Ok(entry.issued)
+    }
+
+    /// Keeps what was got; a disk that cannot is worth a word and no more.
+    pub(crate) fn keep(&self, cache: &Cache, key: &Key, entry: &Entry) {
+        if let Err(Error::Cache { path, reason }) = cache.store(key, entry, self.clock.now()) {
             self.tell(&Note::NoCache { path, reason });
         }
-        drop(turn);
-        Ok(issued)
     }
 
     /// A fresh token.
@@ -96,8 +116,8 @@ impl Exchanger {
     async fn exchange_untimed(&self, ask: &Ask, subject: &Subject) -> Result<Issued, Error> {
         let (url, issuer) = match &ask.endpoint {
             Endpoint::Issuer(issuer) => {
-                let (url, issuer) = self.discover_token_endpoint(issuer).await?;
-                (url, Some(issuer))
+                let found = self.discover(issuer).await?;
+                (found.token_endpoint()?, Some(found.issuer))
             }
             Endpoint::Token(url) => (url.clone(), None),
         };
@@ -134,7 +154,7 @@ impl Exchanger {
         let mut tries = 0;
         loop {
             tries += 1;
-            let outcome = self.http.send(request()).await;
+            let outcome = self.send_once(request()).await;
             let Some(after) = retry::pause(&outcome, tries, &*self.random) else { return outcome };
             let reason = match &outcome {
                 Ok(answer) => format!("the server answered {}", answer.status.as_u16()),
@@ -145,13 +165,21 @@ impl Exchanger {
         }
     }
 
+    /// Sends what must not be sent twice: a code or a refresh token that is shown again looks stolen.
+    pub(crate) async fn send_once(&self, mut request: Request<'_>) -> Result<Answer, FetchError> {
+        for (name, value) in &self.headers {
+            request.headers.entry(name).or_insert_with(|| value.clone());
+        }
+        self.http.send(request).await
+    }
+
     pub(crate) fn tell(&self, note: &Note) {
         self.notes.observe(note);
     }
 }
 
-/// kubectl's user waits that long and no longer, whatever the network does.
+/// One exchange with all its tries: kubectl's user waits that long and no longer, whatever the network does.
 const ALL_TRIES_WITHIN: Duration = Duration::from_secs(60);
 
 /// As tokenxchange's bound. Real answers have a few kilobytes.
-const MAX_ANSWER: usize = 1 << 20;
+pub(crate) const MAX_ANSWER: usize = 1 << 20;

@@ -5,13 +5,11 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use ambient::Time;
-use outbound::Request;
-use token::{Audience, ClientSide, Expect, KeySet, Keys, Rejected, Trust, UnverifiedJwt, Verifier};
-use url::Url;
+use token::{Audience, ClientSide, Expect, Rejected, Trust, UnverifiedJwt, Verifier};
 use wire::claims::Claims;
 use wire::json::{Object, Value};
 
-use crate::discovery::refuse_plain;
+use crate::discovery::NoKeys;
 use crate::error::Error;
 use crate::flow::Exchanger;
 
@@ -38,12 +36,12 @@ pub enum Unreadable {
 /// Why a token does not verify.
 #[derive(Debug, thiserror::Error)]
 pub enum Unverified {
-    /// Discovery or the keys cannot be had.
+    /// Discovery cannot be had.
     #[error(transparent)]
     Fetch(#[from] Error),
-    /// The key set is not one.
-    #[error("the issuer's key set cannot be used: {0}")]
-    Keys(#[from] token::BadKeySet),
+    /// The keys cannot be had.
+    #[error(transparent)]
+    Keys(#[from] NoKeys),
     /// The token is not good.
     #[error("the token does not verify: {0}")]
     Rejected(#[from] Rejected),
@@ -68,6 +66,17 @@ impl Inspection {
         warn_of_header(&header, &mut warnings);
         warn_of_claims(&claims, now, &mut warnings);
         Ok(Self { header, claims, warnings, now })
+    }
+
+    /// A claim that is a text.
+    pub fn claim(&self, name: &str) -> Option<&str> {
+        self.claims.str(name)
+    }
+
+    /// A claim that is a list of texts.
+    pub fn list(&self, name: &str) -> Vec<String> {
+        let items = self.claims.get(name).and_then(Value::as_list).into_iter().flatten();
+        items.filter_map(Value::as_str).map(str::to_owned).collect()
     }
 
     /// For people.
@@ -119,15 +128,7 @@ impl Inspection {
 pub async fn verify(exchanger: &Exchanger, issuer: &str, token: &str) -> Result<&'static str, Unverified> {
     let unverified = UnverifiedJwt::parse(token)?;
     let found = exchanger.discover(issuer).await?;
-    let bad = |reason: &str| Error::Discovery { url: issuer.to_owned(), reason: reason.to_owned() };
-    let url = Url::parse(&found.document.jwks_uri).map_err(|_| bad("its jwks_uri is not a URL"))?;
-    refuse_plain(&url)?;
-    let request = || Request::get(&url).named_by(Some(&found.issuer)).cap(token::MAX_KEY_SET);
-    let answer = exchanger.send(request).await.map_err(Error::Fetch)?;
-    if answer.status != 200 {
-        return Err(bad(&format!("its jwks_uri answered {}", answer.status.as_u16())).into());
-    }
-    let keys = Keys::fixed(KeySet::from_jwks(&answer.body)?);
+    let keys = exchanger.keys(&found).await?;
     let expect = Expect::<ClientSide>::new(issuer, Audience::Unrestricted);
     let verified = Verifier::new(Trust::new("inspect"), keys, expect)
         .verify_at_hand(unverified, exchanger.clock.now())?;

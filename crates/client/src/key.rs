@@ -6,6 +6,7 @@
 use aws_lc_rs::digest::{Context, SHA256};
 
 use crate::ask::{Ask, Endpoint};
+use crate::sign_in::{SignIn, Wanted};
 use crate::subject::Subject;
 
 /// The name of a cache entry, in lower-case hexadecimal.
@@ -16,12 +17,7 @@ impl Key {
     /// `believed` is who may say that they are the server: what somebody answered whom only another configuration
     /// believes is nothing to this one.
     pub(crate) fn of(ask: &Ask, subject: &Subject, believed: Option<&[[Vec<u8>; 2]]>) -> Self {
-        let mut hash = Hash(Context::new(&SHA256));
-        hash.text("obol token cache 2");
-        match believed {
-            None => hash.text("anybody"),
-            Some(authorities) => hash.text("authorities").list(authorities.as_flattened()),
-        };
+        let mut hash = Hash::new("obol token cache 2", believed);
         match &ask.endpoint {
             Endpoint::Issuer(issuer) => hash.text("issuer").text(issuer),
             Endpoint::Token(url) => hash.text("token endpoint").text(url.as_str()),
@@ -30,8 +26,26 @@ impl Key {
         hash.text(&ask.subject_token_type).list(ask.requested_token_type.as_slice());
         hash.list(&ask.audience).list(&ask.resource).list(&ask.scope).list(ask.connector_id.as_slice());
         hash.text(&subject.identity);
-        let digest = hash.0.finish();
-        Self(digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+        hash.finish()
+    }
+
+    /// Of a sign-in. Browser and device lead to the same session of the same person, so they share it.
+    pub(crate) fn of_sign_in(ask: &SignIn, believed: Option<&[[Vec<u8>; 2]]>) -> Self {
+        let mut hash = Hash::new("obol session cache 1", believed);
+        hash.text(&ask.issuer).list(ask.client.id.as_slice()).list(&ask.scope);
+        hash.text(match ask.wanted {
+            Wanted::IdToken => "id token",
+            Wanted::AccessToken => "access token",
+        });
+        hash.list(&ask.way.who());
+        hash.list(&ask.extra.iter().flat_map(|(name, value)| [name, value]).collect::<Vec<_>>());
+        hash.list(
+            &ask.headers
+                .iter()
+                .flat_map(|(name, value)| [name.as_str().as_bytes(), value.as_bytes()])
+                .collect::<Vec<_>>(),
+        );
+        hash.finish()
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -47,6 +61,20 @@ impl Key {
 struct Hash(Context);
 
 impl Hash {
+    fn new(what: &str, believed: Option<&[[Vec<u8>; 2]]>) -> Self {
+        let mut hash = Self(Context::new(&SHA256));
+        hash.text(what);
+        match believed {
+            None => hash.text("anybody"),
+            Some(authorities) => hash.text("authorities").list(authorities.as_flattened()),
+        };
+        hash
+    }
+
+    fn finish(self) -> Key {
+        Key(self.0.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
     /// Every text goes in with its length, so that no two sequences of texts look the same.
     fn text(&mut self, text: &str) -> &mut Self {
         self.bytes(text.as_bytes())

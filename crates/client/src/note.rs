@@ -24,6 +24,16 @@ pub enum Note {
         /// When.
         after: Duration,
     },
+    /// The kept session is worth nothing any more; somebody must sign in again.
+    SessionOver {
+        /// Why.
+        reason: String,
+    },
+    /// Something came to the listener that is no answer to this sign-in.
+    Stray {
+        /// Why not.
+        reason: &'static str,
+    },
     /// The cache cannot be written or trusted; everything else works.
     NoCache {
         /// Which file or folder.
@@ -52,6 +62,8 @@ impl fmt::Display for Note {
             Self::Retrying { reason, after } => {
                 write!(f, "{reason}; trying again in {}.{} s", after.as_secs(), after.subsec_millis() / 100)
             }
+            Self::SessionOver { reason } => write!(f, "the session is over ({reason}); signing in again"),
+            Self::Stray { reason } => write!(f, "ignored an answer that is not to this sign-in: {reason}"),
             Self::NoCache { path, reason } => {
                 write!(f, "the token is not cached: {}: {reason}", path.display())
             }

@@ -74,22 +74,12 @@ impl Reviews {
             audiences => json!({"token": token, "audiences": audiences}),
         };
         let status = self.ask("authentication.k8s.io", "TokenReview", "tokenreviews", spec).await?;
-        let told = |name: &str| status.pointer(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let error = status.pointer("/error").and_then(Value::as_str).unwrap_or_default();
         let meant = audiences.is_empty()
             || strings(status.get("audiences")).iter().any(|audience| audiences.contains(audience));
-        let is_good = status.get("authenticated") == Some(&Value::Bool(true)) && told("/error").is_empty();
-        let name = told("/user/username");
-        if !is_good || !meant || name.is_empty() {
-            return Ok(None);
-        }
-        let extra = status.pointer("/user/extra").and_then(Value::as_object);
-        let extra = extra.into_iter().flatten().map(|(key, values)| (key.clone(), strings(Some(values))));
-        Ok(Some(Subject {
-            name,
-            uid: told("/user/uid"),
-            groups: strings(status.pointer("/user/groups")),
-            extra: extra.collect(),
-        }))
+        let is_good = status.get("authenticated") == Some(&Value::Bool(true)) && error.is_empty();
+        let subject = subject(&status, "/user");
+        Ok((is_good && meant && !subject.name.is_empty()).then_some(subject))
     }
 
     /// Whether our own account may (`SelfSubjectAccessReview`).
@@ -115,12 +105,68 @@ impl Reviews {
         Ok(is_allowed(&self.ask("authorization.k8s.io", kind, resource, spec).await?))
     }
 
+    /// Who we are there (`SelfSubjectReview`): by whichever version of it the API server knows, and from 1.26 on it knows
+    /// one. `None` before that.
+    ///
+    /// # Errors
+    /// [`NoReview`]: nobody can say.
+    pub async fn ourselves(&self) -> Result<Option<Subject>, NoReview> {
+        for version in ["v1", "v1beta1", "v1alpha1"] {
+            let (group, kind) = ("authentication.k8s.io", "SelfSubjectReview");
+            match self.ask_as(group, version, kind, "selfsubjectreviews", None).await {
+                Ok(status) => return Ok(Some(subject(&status, "/userInfo"))),
+                // Where it is not known, nobody was allowed to ask either.
+                Err(NoReview::Refused(StatusCode::NOT_FOUND | StatusCode::FORBIDDEN, _)) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The name that an API server's refusal calls us by, for those too old to be asked. `None` if we may do everything:
+    /// then it refuses nothing.
+    ///
+    /// # Errors
+    /// [`NoReview`]: nobody can say.
+    pub async fn name_of_refusal(&self) -> Result<Option<String>, NoReview> {
+        let base = self.server.as_str().trim_end_matches('/');
+        // No API is there, so nothing happens where it is allowed.
+        let url = Url::parse(&format!("{base}/obol-asks-for-its-name")).map_err(|_| NoReview::Malformed)?;
+        let answer = self.client.send(Request::get(&url)).await?;
+        let document: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let message = document.get("message").and_then(Value::as_str).unwrap_or_default();
+        match answer.status {
+            StatusCode::FORBIDDEN => {
+                let quoted = message.split("User \"").nth(1).and_then(|rest| rest.split("\" cannot").next());
+                quoted.map(|name| Some(name.to_owned())).ok_or(NoReview::Malformed)
+            }
+            StatusCode::UNAUTHORIZED => {
+                Err(NoReview::Refused(answer.status, message.chars().take(300).collect()))
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// The `status` of a review.
     async fn ask(&self, group: &str, kind: &str, resource: &str, spec: Value) -> Result<Value, NoReview> {
+        self.ask_as(group, "v1", kind, resource, Some(spec)).await
+    }
+
+    async fn ask_as(
+        &self,
+        group: &str,
+        version: &str,
+        kind: &str,
+        resource: &str,
+        spec: Option<Value>,
+    ) -> Result<Value, NoReview> {
         let base = self.server.as_str().trim_end_matches('/');
-        let url =
-            Url::parse(&format!("{base}/apis/{group}/v1/{resource}")).map_err(|_| NoReview::Malformed)?;
-        let review = json!({"apiVersion": format!("{group}/v1"), "kind": kind, "spec": spec});
+        let url = Url::parse(&format!("{base}/apis/{group}/{version}/{resource}"))
+            .map_err(|_| NoReview::Malformed)?;
+        let mut review = json!({"apiVersion": format!("{group}/{version}"), "kind": kind});
+        if let (Some(spec), Some(review)) = (spec, review.as_object_mut()) {
+            review.insert("spec".to_owned(), spec);
+        }
         let answer = self.client.send(Request::json(&url, review.to_string())).await?;
         let document: Option<Value> = serde_json::from_slice(&answer.body).ok();
         if !answer.status.is_success() {
@@ -132,6 +178,20 @@ impl Reviews {
         let same = document.get("kind").and_then(Value::as_str) == Some(kind);
         let status = document.get_mut("status").map(Value::take);
         status.filter(|status| same && status.is_object()).ok_or(NoReview::Malformed)
+    }
+}
+
+/// The `UserInfo` at a place of a review's status.
+fn subject(status: &Value, at: &str) -> Subject {
+    let info = status.pointer(at);
+    let text = |name: &str| info.and_then(|info| info.get(name)?.as_str()).unwrap_or_default().to_owned();
+    let extra = info.and_then(|info| info.get("extra")?.as_object());
+    let extra = extra.into_iter().flatten().map(|(key, values)| (key.clone(), strings(Some(values))));
+    Subject {
+        name: text("username"),
+        uid: text("uid"),
+        groups: strings(info.and_then(|info| info.get("groups"))),
+        extra: extra.collect(),
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) async fn serve(port: u16, door: &Door, around: Surroundings) -> anyho
     let listener = bind(port).await?;
     let address = listener.address().context("the listener has no address")?;
     let folder = Folder::new(&around)?;
-    let made = make(&address, &folder.0, &around, &program(door)).await?;
+    let made = make(&address, &folder.0, &around, &quoted(&door.command())).await?;
     let faults = Faults::new();
     let path = folder.0.join("config.yaml");
     let listen = web::Instead::default();
@@ -105,16 +105,6 @@ fn workload(issuer: &str, around: &Surroundings) -> String {
     json!({ "iss": "https://workloads.example.com", "sub": "reports", "aud": issuer, "iat": now, "exp": now + day, "jti": id }).to_string()
 }
 
-/// How this program is called in a terminal: by its name if the search path leads here, else by its place.
-fn program(door: &Door) -> String {
-    let Ok(here) = std::env::current_exe().and_then(|path| path.canonicalize()) else { return "obol".into() };
-    let folders =
-        door.environment.get("PATH").unwrap_or_default().split(':').filter(|folder| !folder.is_empty());
-    let found =
-        folders.map(|folder| Path::new(folder).join("obol")).find_map(|path| path.canonicalize().ok());
-    if found.is_some_and(|found| found == here) { "obol".into() } else { quoted(&here.to_string_lossy()) }
-}
-
 /// As one word of a shell.
 fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
@@ -180,21 +170,7 @@ impl Drop for Folder {
 
 #[cfg(test)]
 mod tests {
-    use config::Environment;
-
     use super::*;
-
-    #[test]
-    fn the_program_is_called_by_its_name_only_where_the_search_path_leads_to_it() {
-        let here = std::env::current_exe().unwrap().canonicalize().unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let with =
-            |path: &Path| Door { environment: [("PATH", path.to_str().unwrap())].into_iter().collect() };
-        assert_eq!(program(&with(folder.path())), quoted(here.to_str().unwrap()));
-        std::os::unix::fs::symlink(&here, folder.path().join("obol")).unwrap();
-        assert_eq!(program(&with(folder.path())), "obol");
-        assert_eq!(program(&Door { environment: Environment::default() }), quoted(here.to_str().unwrap()));
-    }
 
     #[test]
     fn a_place_is_one_word_of_a_shell() {

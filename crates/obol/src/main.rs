@@ -1,12 +1,15 @@
 //! The program: reads the command line, runs one command, says in one line what went wrong.
 
 mod admin;
+mod browser;
 mod cli;
 mod commands;
 mod compose;
 mod configuration;
 mod dev;
 mod door;
+mod kubeconfigs;
+mod person;
 mod reload;
 mod signals;
 mod telemetry;

@@ -32,7 +32,8 @@ pub use local::{BadPrivateKey, LocalSigner};
 pub use pool::SigningPool;
 pub use purpose::{
     ActorToken, ClientAssertion, ClientSide, IdentityGrant, OwnAccessToken, OwnIdHint, OwnIdToken,
-    OwnSubjectToken, ProxyCaller, Purpose, SubjectToken, Untyped, UpstreamIdToken, UpstreamLogout,
+    OwnSubjectToken, ProxyCaller, Purpose, SignedInAccessToken, SignedInIdToken, SubjectToken, Untyped,
+    UpstreamIdToken, UpstreamLogout,
 };
 pub use rejected::{Excerpt, Rejected};
 pub use remote::{Health, Pace, RemoteKeys, Source, Unavailable, discover};

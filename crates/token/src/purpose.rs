@@ -110,6 +110,19 @@ purposes! {
         const UNTYPED: Untyped = Untyped::Serve;
         const LATE_BY: Duration = Duration::ZERO;
     }
+    /// The ID token that the command-line client was given for who signed in (OpenID Connect Core section 3.1.3.7). It is
+    /// handed to an API server, which grants no time after `exp`.
+    SignedInIdToken {
+        const KINDS: &'static [&'static str] = &["jwt"];
+        const UNTYPED: Untyped = Untyped::Serve;
+        const LATE_BY: Duration = Duration::ZERO;
+    }
+    /// The access token that the command-line client was given for who signed in, where an API server wants that one.
+    SignedInAccessToken {
+        const KINDS: &'static [&'static str] = &["at+jwt", "jwt"];
+        const UNTYPED: Untyped = Untyped::Serve;
+        const LATE_BY: Duration = Duration::ZERO;
+    }
     /// A token that the command-line client was given, to be explained. Nothing is granted for it.
     ClientSide {
         const KINDS: &'static [&'static str] = &["jwt", "at+jwt"];

@@ -74,6 +74,15 @@ pub struct Upstream {
     /// Optional (RFC 8628).
     #[serde(default)]
     pub device_authorization_endpoint: Option<String>,
+    /// Optional (RFC 7009).
+    #[serde(default)]
+    pub revocation_endpoint: Option<String>,
+    /// Optional (RFC 9126).
+    #[serde(default)]
+    pub pushed_authorization_request_endpoint: Option<String>,
+    /// Whether authorization responses always say whose they are (RFC 9207 section 3).
+    #[serde(default)]
+    pub authorization_response_iss_parameter_supported: Option<bool>,
     /// Optional.
     #[serde(default)]
     pub end_session_endpoint: Option<String>,
@@ -86,7 +95,4 @@ pub struct Upstream {
     /// Optional.
     #[serde(default)]
     pub token_endpoint_auth_methods_supported: Vec<String>,
-    /// Optional (RFC 9207 section 3).
-    #[serde(default)]
-    pub authorization_response_iss_parameter_supported: Option<bool>,
 }

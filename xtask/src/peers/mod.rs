@@ -149,7 +149,7 @@ fn fingerprint(text: &str) -> String {
 }
 
 /// Programs that Debian ships, and their packages.
-const PACKAGES: [(&str, &str); 12] = [
+const PACKAGES: [(&str, &str); 13] = [
     ("apache2", "libapache2-mod-auth-openidc"),
     ("chromium", "chromium"),
     ("curl", "curl"),
@@ -158,6 +158,7 @@ const PACKAGES: [(&str, &str); 12] = [
     ("ldapmodify", "ldap-utils"),
     ("node", "nodejs"),
     ("npm", "npm"),
+    ("openssl", "openssl"),
     ("python3", "python3"),
     ("samba", "samba-ad-dc"),
     ("samba-tool", "samba-ad-provision"),
@@ -165,7 +166,7 @@ const PACKAGES: [(&str, &str); 12] = [
 ];
 
 /// Of these, what tests start themselves.
-const PROGRAMS: [(&str, &str); 11] = [
+const PROGRAMS: [(&str, &str); 12] = [
     ("OBOL_PEER_APACHE", "apache2"),
     ("OBOL_PEER_CHROMIUM", "chromium"),
     ("OBOL_PEER_CURL", "curl"),
@@ -173,6 +174,7 @@ const PROGRAMS: [(&str, &str); 11] = [
     ("OBOL_PEER_JQ", "jq"),
     ("OBOL_PEER_LDAPMODIFY", "ldapmodify"),
     ("OBOL_PEER_NODE", "node"),
+    ("OBOL_PEER_OPENSSL", "openssl"),
     ("OBOL_PEER_PYTHON", "python3"),
     ("OBOL_PEER_SAMBA", "samba"),
     ("OBOL_PEER_SAMBA_TOOL", "samba-tool"),

@@ -8,6 +8,8 @@ mod cached;
 #[cfg(test)]
 mod discovery;
 #[cfg(test)]
+mod signing_in;
+#[cfg(test)]
 mod verifying;
 #[cfg(test)]
 mod world;

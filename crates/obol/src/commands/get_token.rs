@@ -1,25 +1,39 @@
 //! `obol get-token`: kubectl's exec plugin. Prints one ExecCredential and nothing else on standard output.
 
-use std::path::PathBuf;
-
-use anyhow::Context as _;
-use clap::ValueEnum;
-use client::{Cache, ClusterConfig, Issued, Lookup};
+use client::{ClusterConfig, Issued, Lookup};
 use wire::exec_credential::{ExecInfo, Version};
 
+use crate::commands::cache_options::CacheOptions;
 use crate::commands::exchange::exec_credential_of;
-use crate::commands::token_options::TokenOptions;
+use crate::commands::sign_in_options::{Grant, SignInOptions};
+use crate::commands::token_options::{Server, TokenOptions};
 use crate::door::Door;
+use crate::person::Here;
 use crate::terminal;
 
 /// Get a token for kubectl (exec credential plugin).
 ///
-/// kubectl runs this by itself, as its kubeconfig says. The token is kept until shortly before it ends; of several
-/// kubectl processes one fetches and the others wait for it. With `provideClusterInfo: true`, a cluster's extension
+/// kubectl runs this by itself, as its kubeconfig says. People sign in by browser, device code or password, machines by a
+/// client secret or by exchange. Tokens are kept until shortly before they end, and renewed while the session lasts; of
+/// several kubectl processes one fetches, and opens one tab at most, and the others wait for it. kubelogin's flags work. With `provideClusterInfo: true`, a cluster's extension
 /// client.authentication.k8s.io/exec may hold issuer, tokenEndpoint, clientID, connectorID, audience, resource and
 /// scope (never a secret), so that one user entry serves many clusters; flags win over it.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example, in a kubeconfig:
+#[command(after_help = "In a kubeconfig, for a person (`obol login` writes it):
+  users:
+  - name: ana
+    user:
+      exec:
+        apiVersion: client.authentication.k8s.io/v1
+        interactiveMode: IfAvailable
+        command: obol
+        args:
+        - get-token
+        - --oidc-issuer-url=https://obol.example.com
+        - --oidc-client-id=prod-cluster
+        - --oidc-extra-scope=groups,offline_access
+
+For a machine:
   users:
   - name: robot
     user:
@@ -37,7 +51,7 @@ use crate::terminal;
 Exec plugins inherit the environment, so OBOL_CLIENT_SECRET can be set there, or under `env:`.")]
 pub(crate) struct Args {
     /// How to prove who is asking
-    #[arg(long, value_name = "GRANT", env = "OBOL_GRANT_TYPE", default_value = "token-exchange")]
+    #[arg(long, value_name = "GRANT", env = "OBOL_GRANT_TYPE", default_value = "auto")]
     grant_type: Grant,
     #[command(flatten)]
     options: TokenOptions,
@@ -50,86 +64,72 @@ pub(crate) struct Args {
         help_heading = "Wanted token"
     )]
     oidc_extra_scope: Vec<String>,
-    /// Where tokens are kept [default: $KUBECACHEDIR/obol, or ~/.kube/cache/obol]
-    #[arg(long, value_name = "FOLDER", env = "OBOL_TOKEN_CACHE_DIR", help_heading = "Cache")]
-    token_cache_dir: Option<PathBuf>,
-    /// Whether tokens are kept
-    #[arg(
-        long,
-        value_name = "KIND",
-        env = "OBOL_TOKEN_CACHE_STORAGE",
-        default_value = "disk",
-        help_heading = "Cache"
-    )]
-    token_cache_storage: Storage,
+    #[command(flatten)]
+    sign_in: SignInOptions,
+    #[command(flatten)]
+    cache: CacheOptions,
     /// Fetch a new token although the kept one is still good
     #[arg(long, env = "OBOL_FORCE_REFRESH", help_heading = "Cache")]
     force_refresh: bool,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Grant {
-    /// With a token that this machine already has (RFC 8693)
-    TokenExchange,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Storage {
-    /// In files that only their owner can read
-    Disk,
-    /// Not at all
-    None,
-}
-
 impl Args {
     pub(crate) fn run(self, door: &Door) -> anyhow::Result<()> {
         let info = door.exec_info()?;
-        let issued = match self.grant_type {
-            Grant::TokenExchange => self.exchange(door, info.as_ref())?,
-        };
+        let issued = self.issued(door, info.as_ref())?;
         // A client-go that does not say which version it speaks is one that knows v1beta1 alone.
         let version = info.map_or(Version::V1Beta1, |info| info.version);
         door.print(&exec_credential_of(&issued, version))
     }
 
-    fn exchange(&self, door: &Door, info: Option<&ExecInfo>) -> anyhow::Result<Issued> {
+    /// The token, kept or fresh.
+    pub(crate) fn issued(&self, door: &Door, info: Option<&ExecInfo>) -> anyhow::Result<Issued> {
         let beside = info.and_then(|info| info.cluster.as_ref()?.config.as_ref());
         let cluster = beside.map_or_else(|| Ok(ClusterConfig::default()), ClusterConfig::read)?;
+        match self.grant_type.decided(&self.options, &self.sign_in) {
+            Grant::TokenExchange => self.exchange(door, cluster),
+            grant => self.sign_in(door, grant, &cluster, info),
+        }
+    }
+
+    /// Whom it asks.
+    pub(crate) const fn server(&self) -> &Server {
+        &self.options.server
+    }
+
+    fn exchange(&self, door: &Door, cluster: ClusterConfig) -> anyhow::Result<Issued> {
         let ask = self.options.ask(cluster, &self.oidc_extra_scope)?;
         let subject = self.options.subject(door)?;
         let exchanger = self.options.server.exchanger()?;
-        let cache = self.cache(door);
-        let lookup = if self.force_refresh { Lookup::Replace } else { Lookup::Use };
+        let cache = self.cache.cache(door);
         door.block_on(async {
             Ok(match &cache {
-                Some(cache) => exchanger.obtain(&ask, &subject, cache, lookup).await?,
+                Some(cache) => exchanger.obtain(&ask, &subject, cache, self.lookup()).await?,
                 None => exchanger.exchange(&ask, &subject).await?,
             })
         })
     }
 
-    /// A cache that cannot be used costs time and nothing else, so it is said and done without.
-    fn cache(&self, door: &Door) -> Option<Cache> {
-        if self.token_cache_storage == Storage::None {
-            return None;
-        }
-        let opened = self.cache_folder(door).and_then(|folder| Ok(Cache::open(folder)?));
-        opened.map_err(|error| terminal::say(&format!("{error:#}; going on without it"))).ok()
+    fn sign_in(
+        &self,
+        door: &Door,
+        grant: Grant,
+        cluster: &ClusterConfig,
+        info: Option<&ExecInfo>,
+    ) -> anyhow::Result<Issued> {
+        let ask = self.sign_in.ask(grant, &self.options, cluster, &self.oidc_extra_scope)?;
+        let exchanger = self.options.server.exchanger()?;
+        let cache = self.cache.cache(door);
+        let silent = match info {
+            // What kubectl reads from standard input is its own then.
+            Some(info) if !info.interactive => Some("kubectl says that nobody is at the terminal"),
+            _ => (!terminal::is_interactive()).then_some("there is no terminal"),
+        };
+        let person = Here { browser: self.sign_in.browser(door), silent, patience: ask.patience };
+        door.block_on(async { Ok(exchanger.sign_in(&ask, &person, cache.as_ref(), self.lookup()).await?) })
     }
 
-    fn cache_folder(&self, door: &Door) -> anyhow::Result<PathBuf> {
-        let home = door.environment.get("HOME").or_else(|| door.environment.get("USERPROFILE"));
-        let home = home.filter(|home| !home.is_empty()).map(PathBuf::from);
-        let no_home = "there is no home folder to keep tokens in: give --token-cache-dir";
-        match &self.token_cache_dir {
-            Some(folder) => match folder.strip_prefix("~") {
-                Ok(inside) => Ok(home.context(no_home)?.join(inside)),
-                Err(_) => Ok(folder.clone()),
-            },
-            None => match door.environment.get("KUBECACHEDIR").filter(|folder| !folder.is_empty()) {
-                Some(folder) => Ok(PathBuf::from(folder).join("obol")),
-                None => Ok(home.context(no_home)?.join(".kube/cache/obol")),
-            },
-        }
+    const fn lookup(&self) -> Lookup {
+        if self.force_refresh { Lookup::Replace } else { Lookup::Use }
     }
 }

@@ -1,15 +1,24 @@
 //! The table of commands. A new one is one file with `Args` and `Args::run`, its `mod`, and one line in the table.
 
+mod cache_options;
+mod certs;
 mod check;
 mod completions;
+mod example_app;
 mod exchange;
 mod get_token;
 mod hash_password;
 mod inspect;
+mod keygen;
+mod kubeconfig;
+mod login;
+mod logout;
 mod policy;
 mod proxy;
 mod serve;
+mod sign_in_options;
 mod token_options;
+mod whoami;
 
 use crate::door::Door;
 
@@ -38,10 +47,17 @@ commands! {
     Serve => serve,
     Proxy => proxy,
     GetToken => get_token,
+    Login => login,
+    Logout => logout,
+    Whoami => whoami,
+    Kubeconfig => kubeconfig,
     Exchange => exchange,
     Inspect => inspect,
     Check => check,
     Policy => policy,
     HashPassword => hash_password,
+    Keygen => keygen,
+    Certs => certs,
+    ExampleApp => example_app,
     Completions => completions,
 }

@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use client::{Ask, ClientAuth, ClusterConfig, Endpoint, Exchanger, Note, Subject};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use outbound::{Client, Dial, Options, Trust};
 use url::Url;
 
@@ -19,7 +20,7 @@ use crate::door::Door;
 use crate::terminal;
 
 /// Whom to ask, and whom to believe.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Server")]
 pub(crate) struct Server {
     /// The issuer; its discovery document names the token endpoint
@@ -31,6 +32,12 @@ pub(crate) struct Server {
     /// The same as base64 of PEM, as a kubeconfig holds it (repeatable)
     #[arg(long, value_name = "BASE64", env = "OBOL_CERTIFICATE_AUTHORITY_DATA", hide_env_values = true)]
     certificate_authority_data: Vec<String>,
+    /// Believe anybody who says that they are the server: for trials, never for real tokens
+    #[arg(long, env = "OBOL_INSECURE_SKIP_TLS_VERIFY")]
+    insecure_skip_tls_verify: bool,
+    /// Send this header with every request, as NAME=VALUE (repeatable, or separated by commas)
+    #[arg(long, value_name = "NAME=VALUE", env = "OBOL_OIDC_REQUEST_HEADER", hide_env_values = true, value_delimiter = ',', value_parser = parse_header)]
+    oidc_request_header: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// Everything about an exchange.
@@ -136,14 +143,31 @@ pub(crate) struct TokenOptions {
 impl Server {
     /// An exchanger that talks to it and tells the person at stderr what takes long.
     pub(crate) fn exchanger(&self) -> anyhow::Result<Exchanger> {
-        let clock = Arc::new(SystemClock::default());
-        let options =
-            Options { trust: Trust::only(self.roots()?), deadline: ONE_TRY_WITHIN, ..Options::default() };
-        let http = Client::new(&Dial::new(clock.clone()), options).map_err(client::Error::Trust)?;
-        Ok(Exchanger::new(http, clock, Arc::new(SystemRandom), Arc::new(OnStderr)))
+        self.exchanger_believing(self.roots()?)
     }
 
-    fn roots(&self) -> anyhow::Result<Option<Vec<u8>>> {
+    /// The same, believing these authorities (PEM) instead of those of the flags.
+    pub(crate) fn exchanger_believing(&self, roots: Option<Vec<u8>>) -> anyhow::Result<Exchanger> {
+        let clock = Arc::new(SystemClock::default());
+        let trust = Trust { skip_verify: self.insecure_skip_tls_verify, ..Trust::only(roots) };
+        if self.insecure_skip_tls_verify {
+            terminal::say(
+                "warning: --insecure-skip-tls-verify: anybody on the way can read and change everything",
+            );
+        }
+        let options = Options { trust, deadline: ONE_TRY_WITHIN, ..Options::default() };
+        let http = Client::new(&Dial::new(clock.clone()), options).map_err(client::Error::Trust)?;
+        let exchanger = Exchanger::new(http, clock, Arc::new(SystemRandom), Arc::new(OnStderr));
+        Ok(exchanger.with_headers(self.headers()))
+    }
+
+    /// Sent with every request.
+    pub(crate) fn headers(&self) -> HeaderMap {
+        self.oidc_request_header.iter().cloned().collect()
+    }
+
+    /// The authorities of the flags (PEM).
+    pub(crate) fn roots(&self) -> anyhow::Result<Option<Vec<u8>>> {
         let mut pem = Vec::new();
         for path in &self.certificate_authority {
             let read = std::fs::read(path);
@@ -165,24 +189,60 @@ impl TokenOptions {
     /// What to ask; flags and environment win over what stands beside the cluster.
     pub(crate) fn ask(&self, cluster: ClusterConfig, more_scopes: &[String]) -> anyhow::Result<Ask> {
         let or = |own: &Vec<String>, other: Vec<String>| if own.is_empty() { other } else { own.clone() };
-        let mut scope = or(&split(&self.scope), split(&cluster.scope));
-        if scope.is_empty() {
-            scope.push("openid".to_owned());
-        }
-        scope.extend(split(more_scopes).into_iter().filter(|more| more != "openid"));
         Ok(Ask {
+            scope: self.scopes(&cluster, more_scopes),
+            client: self.client(&cluster),
             endpoint: self.endpoint(cluster.issuer, cluster.token_endpoint)?,
-            client: ClientAuth {
-                id: self.client_id.clone().or(cluster.client_id),
-                secret: self.client_secret.clone().filter(|secret| !secret.expose().is_empty()),
-            },
             subject_token_type: self.subject_token_type.clone(),
             requested_token_type: Some(self.requested_token_type.clone()),
             audience: or(&self.audience, cluster.audience),
             resource: or(&self.resource, cluster.resource),
-            scope,
             connector_id: self.connector_id.clone().or(cluster.connector_id),
         })
+    }
+
+    /// The client and its secret.
+    pub(crate) fn client(&self, cluster: &ClusterConfig) -> ClientAuth {
+        ClientAuth {
+            id: self.client_id.clone().or_else(|| cluster.client_id.clone()),
+            secret: self.client_secret.clone().filter(|secret| !secret.expose().is_empty()),
+        }
+    }
+
+    /// What is asked for: `openid` where nothing else is said, and `more`.
+    pub(crate) fn scopes(&self, cluster: &ClusterConfig, more: &[String]) -> Vec<String> {
+        let own = split(&self.scope);
+        let mut scope = if own.is_empty() { split(&cluster.scope) } else { own };
+        if scope.is_empty() {
+            scope.push("openid".to_owned());
+        }
+        for more in split(more) {
+            if !scope.contains(&more) {
+                scope.push(more);
+            }
+        }
+        scope
+    }
+
+    /// Whether the command line or the environment says where a subject token is.
+    pub(crate) const fn names_subject(&self) -> bool {
+        self.subject_token_file.is_some() || self.subject_token_env.is_some()
+    }
+
+    /// What only an exchange knows, if something of it was given.
+    pub(crate) fn only_for_exchange(&self, cluster: &ClusterConfig) -> Option<&'static str> {
+        let given = [
+            (self.token_endpoint.is_some() || cluster.token_endpoint.is_some(), "a token endpoint"),
+            (!self.audience.is_empty() || !cluster.audience.is_empty(), "an audience"),
+            (!self.resource.is_empty() || !cluster.resource.is_empty(), "a resource"),
+            (self.names_subject(), "a subject token"),
+        ];
+        given.into_iter().find_map(|(given, what)| given.then_some(what))
+    }
+
+    /// Which trust entry of the server is meant.
+    pub(crate) fn connector(&self, cluster: &ClusterConfig) -> Option<String> {
+        self.connector_id.clone().or_else(|| cluster.connector_id.clone())
     }
 
     /// The subject token, from where it was said to be, or from the pod's mount.
@@ -251,8 +311,18 @@ fn parse_type(text: &str) -> Result<String, &'static str> {
     client::token_type_uri(text).ok_or("write id_token, access_token, jwt or the URI of another type")
 }
 
+/// A header as kubelogin takes it. The error never repeats what was given.
+fn parse_header(text: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    let name = name.trim().parse().map_err(|_| "the name of the header is none")?;
+    let mut value =
+        HeaderValue::from_str(value).map_err(|_| "the value holds characters that no header has")?;
+    value.set_sensitive(true);
+    Ok((name, value))
+}
+
 /// A secret may stand in a file, where only its owner reads it. The error never repeats what was given.
-fn parse_secret(text: &str) -> Result<Secret<String>, String> {
+pub(crate) fn parse_secret(text: &str) -> Result<Secret<String>, String> {
     match text.strip_prefix("file:") {
         None => Ok(Secret::from(text)),
         Some(path) => match std::fs::read_to_string(path).map(zeroize::Zeroizing::new) {
@@ -263,6 +333,6 @@ fn parse_secret(text: &str) -> Result<Secret<String>, String> {
 }
 
 /// Where Kubernetes mounts the service account's token.
-const POD_MOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+pub(crate) const POD_MOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 const ONE_TRY_WITHIN: Duration = Duration::from_secs(15);
 const MOST_PIPED: u64 = 64 * 1024;

@@ -111,10 +111,3 @@ async fn a_killed_holder_hands_over() {
     world.hold(false);
     assert_eq!(credential(&end(waiting))["status"]["token"], "issued-token");
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn other_grants_are_not_offered() {
-    let world = World::start().await;
-    let refused = run(world.obol(&["get-token", "--grant-type", "authcode"]));
-    assert_eq!(refused.status.code(), Some(2));
-}

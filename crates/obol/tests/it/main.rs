@@ -7,6 +7,8 @@ mod completions;
 #[cfg(test)]
 mod docs;
 #[cfg(test)]
+mod example_app;
+#[cfg(test)]
 mod exchange;
 #[cfg(test)]
 mod get_token;
@@ -14,6 +16,10 @@ mod get_token;
 mod hash_password;
 #[cfg(test)]
 mod inspect;
+#[cfg(test)]
+mod keys_and_certificates;
+#[cfg(test)]
+mod kubeconfig;
 #[cfg(test)]
 mod login;
 #[cfg(test)]
@@ -27,5 +33,10 @@ mod scenarios;
 #[cfg(test)]
 mod serve;
 #[cfg(test)]
+mod signing_in;
+#[cfg(test)]
 mod streams;
+#[cfg(test)]
+mod walker;
+#[cfg(test)]
 mod world;

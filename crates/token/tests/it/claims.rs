@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use token::{
     Alg, Audience, ClientSide, Expect, IdentityGrant, Keys, OwnAccessToken, OwnIdHint, OwnIdToken,
-    ProxyCaller, Purpose, Rejected, SubjectToken, Trust, UnverifiedJwt, UpstreamIdToken, UpstreamLogout,
-    Verifier,
+    ProxyCaller, Purpose, Rejected, SignedInAccessToken, SignedInIdToken, SubjectToken, Trust, UnverifiedJwt,
+    UpstreamIdToken, UpstreamLogout, Verifier,
 };
 
 use crate::support::*;
@@ -207,6 +207,8 @@ async fn attack_09_a_kind_of_token_serves_its_purposes_and_no_other() {
     assert_eq!(serving::<SubjectToken>().await, ["", "JWT"]);
     assert_eq!(serving::<UpstreamIdToken>().await, ["", "JWT"]);
     assert_eq!(serving::<ClientSide>().await, ["", "JWT", "at+jwt", "application/AT+JWT"]);
+    assert_eq!(serving::<SignedInIdToken>().await, ["", "JWT"]);
+    assert_eq!(serving::<SignedInAccessToken>().await, ["", "JWT", "at+jwt", "application/AT+JWT"]);
     assert_eq!(serving::<UpstreamLogout>().await, ["", "JWT", "logout+jwt"]);
     assert_eq!(serving::<OwnAccessToken>().await, ["at+jwt", "application/AT+JWT"]);
     assert_eq!(serving::<OwnIdToken>().await, ["JWT"]);
