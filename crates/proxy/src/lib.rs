@@ -12,9 +12,12 @@
 //! 5. [`event`]: whatever happened is told to the observer, once, also when the client hangs up meanwhile. While the
 //!    observer cannot listen, nothing is sent on.
 //!
+//! With an audit policy, [`audit`] records each request beside these steps, as the API server would.
+//!
 //! A refusal in any step is an answer of [`refusal`] and an event; no step after it runs. Who may do what is decided by
 //! the API server's own authorization, from the impersonated name: the proxy grants nothing.
 
+pub mod audit;
 mod authenticate;
 mod bearer;
 mod body;
@@ -62,6 +65,7 @@ pub use rights::keep_rights;
 pub use source::TrustedProxies;
 pub use upstream::{BadTarget, Credential, Target};
 
+use audit::{Audit, Recording, Sent, Served};
 use authenticate::{Authenticate, Caller, Way};
 use bearer::Bearer;
 use body::Deadline;
@@ -80,6 +84,7 @@ pub struct Proxy {
     on_behalf: Option<OnBehalf>,
     trusted_proxies: TrustedProxies,
     stream_grace: Option<Duration>,
+    audit: Option<Arc<Audit>>,
     upstream: Upstream,
     free_tunnels: Arc<Semaphore>,
     world: World,
@@ -103,6 +108,8 @@ pub struct Settings {
     pub stream_grace: Option<Duration>,
     /// Tokens of one address that may fail each second, ten times as many at once; 0: any number.
     pub failures_per_second: u32,
+    /// Records requests by a policy.
+    pub audit: Option<Arc<Audit>>,
     /// Upgraded connections at once. They are not among those that the listener counts.
     pub most_tunnels: usize,
 }
@@ -143,6 +150,7 @@ impl Proxy {
             trusted_proxies,
             stream_grace,
             failures_per_second,
+            audit,
             most_tunnels,
         } = settings;
         let failures = Failures::new(failures_per_second, Arc::clone(&world.clock));
@@ -158,6 +166,7 @@ impl Proxy {
             on_behalf,
             trusted_proxies,
             stream_grace,
+            audit,
             upstream: Upstream::new(target, &world.dial)?,
             free_tunnels: Arc::new(Semaphore::new(most_tunnels.min(Semaphore::MAX_PERMITS))),
             world,
@@ -199,15 +208,21 @@ impl Proxy {
     }
 
     /// Answers one request of a client at `peer`.
-    pub async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
+    pub async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Served> {
         let source = Source { client: self.trusted_proxies.client(peer, request.headers()), peer };
         let beginning = Beginning::of(&request, source.client, self.world.clock.now());
+        let mut recording = self.audit.as_ref().map(|audit| Recording::begin(audit, &request, source));
         let mut heard = Heard { proxy: self, beginning: Some(beginning) };
         let outcome = match heard.beginning.as_mut() {
-            Some(beginning) => self.pass(request, source, beginning).await,
+            Some(beginning) => self.pass(request, source, beginning, &mut recording).await,
             None => Err(Refusal::Unheard),
         };
-        heard.close(outcome)
+        let refused = outcome.as_ref().err().map(Refusal::code);
+        let response = heard.close(outcome);
+        match recording {
+            Some(recording) => recording.answered(response, refused).await,
+            None => response.map(Served::plain),
+        }
     }
 
     /// The steps, in order.
@@ -216,6 +231,7 @@ impl Proxy {
         mut request: Request<Incoming>,
         source: Source,
         beginning: &mut Beginning,
+        recording: &mut Option<Box<Recording>>,
     ) -> Result<Response<Body>, Refusal> {
         if !self.world.observer.listens() {
             return Err(Refusal::Unheard);
@@ -224,6 +240,9 @@ impl Proxy {
             self.authenticate.caller(request.headers(), request.uri().path(), source.client).await?;
         beginning.user = Some(caller.told());
         beginning.issuer = caller.issuer.to_string();
+        if let Some(recording) = recording {
+            recording.received(&caller).await?;
+        }
 
         guard::admit_request(&request)?;
         let user = match caller.way {
@@ -231,26 +250,39 @@ impl Proxy {
             Way::Anonymous | Way::Review => caller.user.clone(),
         };
         let user = match (&self.on_behalf, caller.way) {
-            (Some(on_behalf), Way::Token) => on_behalf.user(user, request.headers_mut()).await?,
+            (Some(on_behalf), Way::Token) if guard::refuse_impersonation(request.headers()).is_err() => {
+                let user = on_behalf.user(user, request.headers_mut()).await?;
+                if let Some(recording) = recording {
+                    recording.impersonated(&user);
+                }
+                user
+            }
             _ => guard::refuse_impersonation(request.headers()).map(|()| user)?,
         };
         let version = request.version();
         let asked = guard::strip_request(request.headers_mut(), version)?;
+        if let Some(recording) = recording {
+            recording.prepare(request.headers_mut());
+        }
 
         let passage = self.passage(user, caller.way, bearer, source.client);
 
         let client = match asked {
-            Some(protocol) => Some((protocol, self.free_tunnel()?, hyper::upgrade::on(&mut request))),
+            Some(protocol) => {
+                let held = (self.free_tunnel()?, recording.as_mut().map(|recording| recording.tunnelled()));
+                Some((protocol, held, hyper::upgrade::on(&mut request)))
+            }
             None => None,
         };
+        let mut request = request.map(|body| Sent::new(body, recording.as_deref_mut()));
         // What this side's HTTP stack noted about the request means nothing to the other's.
         request.extensions_mut().clear();
         beginning.forwarded = true;
         beginning.impersonated = matches!(passage, Passage::Impersonate(_));
         let answer = self.upstream.send(request, &passage, source, asked).await?;
         match (client, answer.status()) {
-            (Some((protocol, place, client)), StatusCode::SWITCHING_PROTOCOLS) => {
-                upgrade::join(answer, protocol, client, place, self.end_of(&caller), &self.world.tunnels)
+            (Some((protocol, held, client)), StatusCode::SWITCHING_PROTOCOLS) => {
+                upgrade::join(answer, protocol, client, held, self.end_of(&caller), &self.world.tunnels)
             }
             (None, StatusCode::SWITCHING_PROTOCOLS) => {
                 Err(Refusal::Answer("it switches protocols and was not asked to"))

@@ -73,6 +73,9 @@ pub(crate) enum Refusal {
     /// Who hears of requests cannot take more. Nobody acts unheard.
     #[error("the proxy's audit log cannot take more; try again later")]
     Unheard,
+    /// Its audit event cannot be stored, and it may not go on without.
+    #[error("failed to store audit event")]
+    Unaudited,
     /// An answer that does not belong to the request.
     #[error("the API server's answer cannot be passed on: {0}")]
     Answer(&'static str),
@@ -102,6 +105,7 @@ impl Refusal {
             Self::Late(_) => "late",
             Self::Tunnels => "tunnels",
             Self::Unheard => "unheard",
+            Self::Unaudited => "unaudited",
             Self::Answer(_) => "answer",
         }
     }
@@ -167,7 +171,9 @@ impl Refusal {
             Self::TooManyFailures => (StatusCode::TOO_MANY_REQUESTS, Reason::TooManyRequests),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, Reason::MethodNotAllowed),
             Self::Request(_) => (StatusCode::BAD_REQUEST, Reason::BadRequest),
-            Self::NoCredential(_) => (StatusCode::INTERNAL_SERVER_ERROR, Reason::InternalError),
+            Self::NoCredential(_) | Self::Unaudited => {
+                (StatusCode::INTERNAL_SERVER_ERROR, Reason::InternalError)
+            }
             Self::CredentialRefused | Self::Unreachable(_) | Self::Answer(_) => {
                 (StatusCode::BAD_GATEWAY, Reason::ServiceUnavailable)
             }

@@ -6,7 +6,6 @@ use http::{HeaderMap, Response};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::body::Body;
 use crate::guard;
@@ -35,13 +34,13 @@ impl Protocol {
 }
 
 /// Joins the client's connection with the API server's, which has switched to `asked`, and gives the client's answer.
-/// Each direction ends for itself: what one side has finished sending is passed on while the other still sends. `place`
-/// is held for as long, which is at most `until`.
+/// Each direction ends for itself: what one side has finished sending is passed on while the other still sends. `held`
+/// is kept for as long, which is at most `until`.
 pub(crate) fn join(
     answer: Response<Incoming>,
     asked: Protocol,
     client: OnUpgrade,
-    place: OwnedSemaphorePermit,
+    held: impl Send + 'static,
     until: BoxFuture<'static, ()>,
     tunnels: &Tasks,
 ) -> Result<Response<Body>, Refusal> {
@@ -61,7 +60,7 @@ pub(crate) fn join(
             () = carried => {}
             () = until => tracing::debug!("an upgraded connection was ended with its token"),
         }
-        drop(place);
+        drop(held);
     });
     Ok(response)
 }

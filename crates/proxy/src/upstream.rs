@@ -25,6 +25,7 @@ use outbound::{
 };
 use url::Url;
 
+use crate::audit::Sent;
 use crate::bearer::Bearer;
 use crate::identity::KubeUser;
 use crate::impersonate::{self, Passage};
@@ -108,13 +109,13 @@ enum Ours {}
 enum Theirs {}
 
 struct Lane<L> {
-    pool: legacy::Client<Connector, Incoming>,
+    pool: legacy::Client<Connector, Sent>,
     kind: PhantomData<fn() -> L>,
 }
 
 /// A request whose headers are complete for lane `L`.
 struct Outgoing<L> {
-    request: Request<Incoming>,
+    request: Request<Sent>,
     kind: PhantomData<fn() -> L>,
 }
 
@@ -141,7 +142,7 @@ impl Upstream {
     /// Sends a request, whose headers the guard has cleared, on the lane that its passage names.
     pub(crate) async fn send(
         &self,
-        mut request: Request<Incoming>,
+        mut request: Request<Sent>,
         passage: &Passage,
         source: Source,
         upgrade: Option<Protocol>,
@@ -192,11 +193,7 @@ impl<L> Lane<L> {
 }
 
 impl Outgoing<Ours> {
-    fn ours(
-        mut request: Request<Incoming>,
-        user: &KubeUser,
-        credential: &Credential,
-    ) -> Result<Self, Refusal> {
+    fn ours(mut request: Request<Sent>, user: &KubeUser, credential: &Credential) -> Result<Self, Refusal> {
         impersonate::write(user, request.headers_mut())?;
         match credential {
             Credential::TokenFile(file) => {
@@ -211,7 +208,7 @@ impl Outgoing<Ours> {
 }
 
 impl Outgoing<Theirs> {
-    fn theirs(mut request: Request<Incoming>, bearer: Option<&Bearer>) -> Result<Self, Refusal> {
+    fn theirs(mut request: Request<Sent>, bearer: Option<&Bearer>) -> Result<Self, Refusal> {
         if let Some(bearer) = bearer {
             impersonate::authorize(bearer.token(), request.headers_mut())?;
         }

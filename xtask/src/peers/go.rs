@@ -1,5 +1,5 @@
-//! Programs that tests ask, built of pinned Go modules: the Kubernetes API server's CEL and its authenticator of tokens, and
-//! an application on go-oidc.
+//! Programs that tests ask, built of pinned Go modules: the Kubernetes API server's CEL, its authenticator of tokens and its
+//! audit policies, and an application on go-oidc.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,6 +25,11 @@ pub(crate) fn cel(cache: &Cache) -> Result<PathBuf> {
 /// The same for the authenticator.
 pub(crate) fn authn(cache: &Cache) -> Result<PathBuf> {
     build(cache, "authn", |_, _| Ok(()))
+}
+
+/// The same for audit policies and requests.
+pub(crate) fn audit(cache: &Cache) -> Result<PathBuf> {
+    build(cache, "audit", |_, _| Ok(()))
 }
 
 /// The same for the application on go-oidc.

@@ -58,15 +58,16 @@ pub(crate) fn install() -> Result<Places> {
         packages.extend(kubernetes::BUILT_WITH);
     }
     apt::install(&cache, &packages)?;
-    let (kube_apiserver, python, node_modules, [cel, authn, go_oidc]) = thread::scope(|scope| {
+    let (kube_apiserver, python, node_modules, [cel, authn, audit, go_oidc]) = thread::scope(|scope| {
         let long = scope.spawn(|| kubernetes::build(&cache));
-        let go = [go::cel, go::authn, go::oidc].map(|build| build(&cache));
+        let go = [go::cel, go::authn, go::audit, go::oidc].map(|build| build(&cache));
         let short = (python::install(&cache), node::install(&cache));
         let long = long.join().map_err(|_| anyhow!("the build of kube-apiserver panicked")).flatten();
-        let [cel, authn, oidc] = go;
-        Ok::<_, anyhow::Error>((long?, short.0?, short.1?, [cel?, authn?, oidc?]))
+        let [cel, authn, audit, oidc] = go;
+        Ok::<_, anyhow::Error>((long?, short.0?, short.1?, [cel?, authn?, audit?, oidc?]))
     })?;
     let mut places = BTreeMap::from([
+        ("OBOL_PEER_AUDIT", audit),
         ("OBOL_PEER_AUTHN", authn),
         ("OBOL_PEER_CEL", cel),
         ("OBOL_PEER_KUBE_APISERVER", kube_apiserver),

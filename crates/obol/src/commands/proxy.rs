@@ -1,5 +1,6 @@
 //! `obol proxy`: OpenID Connect for a cluster whose API server cannot be configured. The flags are kube-oidc-proxy's.
 
+mod audit;
 mod log;
 mod login;
 mod metrics;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use anyhow::ensure;
 use proxy::{Extras, Mode, TrustedProxies};
 
+use audit::Auditing;
 use login::Login;
 use target::Server;
 
@@ -101,6 +103,9 @@ pub(crate) struct Args {
     /// Add the caller's address to the extra fields as remote-client-ip
     #[arg(long, conflicts_with = "disable_impersonation")]
     extra_user_header_client_ip: bool,
+
+    #[command(flatten)]
+    audit: Auditing,
 }
 
 /// Not an option of clap's: it is always there, and may be `never`.
@@ -128,7 +133,7 @@ impl Args {
             Usage(format!("unable to securely serve on port {} (used by readiness probe)", self.secure_port))
         );
         self.api_server.check(!self.disable_impersonation)?;
-        Ok(())
+        self.audit.check()
     }
 
     fn mode(&self) -> Mode {

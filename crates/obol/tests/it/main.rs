@@ -2,6 +2,8 @@
 
 // `cfg(test)` so that clippy knows their helpers for test code.
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod completions;
 #[cfg(test)]
 mod docs;

@@ -50,6 +50,8 @@ impl Running {
             ("server", server.url().to_owned()),
             ("certificate-authority", server.ca_file().display().to_string()),
             ("token-file", write("token", own_token)),
+            ("audit-policy-file", write("policy.yaml", POLICY)),
+            ("audit-log-path", folder.path().join("audit.log").display().to_string()),
         ];
         let mut child = Command::new(env!("CARGO_BIN_EXE_obol"))
             .arg("proxy")
@@ -76,10 +78,19 @@ impl Running {
         Kubectl::new(&path).unwrap()
     }
 
+    /// The events of requests, at their ends.
+    fn audited(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.folder.path().join("audit.log")).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
     fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 }
+
+const POLICY: &str = "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nomitManagedFields: true\nrules:\n\
+    - {level: RequestResponse, resources: [{resources: [configmaps]}]}\n- level: Metadata\n";
 
 /// A changed AuthenticationConfiguration holds at a hangup; a bad one changes nothing and is told.
 #[tokio::test]
@@ -221,6 +232,45 @@ async fn kubectl_lists_watches_and_applies_through_the_proxy() {
     let log = running.log();
     assert!(log.contains("system:serviceaccount:obol:obol-proxy"), "{log}");
     assert!(log.contains("oidc:jane") && !log.contains(&token) && !log.contains(own.as_str()), "{log}");
+    check_events(&running.audited());
+    let events = std::fs::read_to_string(running.folder.path().join("audit.log")).unwrap();
+    assert!(!events.contains(&token) && !events.contains(own.as_str()));
+}
+
+/// What kubectl did above, as the audit log has it.
+fn check_events(events: &[Value]) {
+    let find = |what: &str, is: &dyn Fn(&Value) -> bool| {
+        events.iter().find(|event| is(event)).unwrap_or_else(|| panic!("{what} is not in {events:#?}"))
+    };
+    let created =
+        find("the creation", &|event| event["verb"] == "create" && event["objectRef"]["name"] == "mine");
+    assert_eq!(created["user"]["username"], "oidc:jane");
+    assert_eq!(created["user"]["groups"], json!(["oidc:developers", "system:authenticated"]));
+    assert_eq!(
+        (&created["responseStatus"]["code"], &created["stage"]),
+        (&json!(201), &json!("ResponseComplete"))
+    );
+    assert_eq!(created["requestObject"]["metadata"]["name"], "mine");
+    assert_eq!(created["responseObject"]["metadata"]["name"], "mine");
+    assert!(created["responseObject"]["metadata"].get("managedFields").is_none());
+    assert!(created["userAgent"].as_str().unwrap().starts_with("kubectl/"));
+    let watched = |stage| move |event: &Value| event["verb"] == "watch" && event["stage"] == stage;
+    let started = find("the watch", &watched("ResponseStarted"));
+    let complete = find("its end", &watched("ResponseComplete"));
+    assert_eq!(started["auditID"], complete["auditID"]);
+    let denied = find("what she may not", &|event| event["responseStatus"]["code"] == 403);
+    assert_eq!(denied["responseStatus"]["reason"], "Forbidden");
+    let other = find("what she did as bob", &|event| event["impersonatedUser"]["username"] == "bob");
+    assert_eq!(
+        (&other["user"]["username"], &other["responseStatus"]["code"]),
+        (&json!("oidc:jane"), &json!(200))
+    );
+    find("who was not let in", &|event| {
+        event["responseStatus"]["message"] == "Authentication failed, attempted: bearer"
+    });
+    find("the account of the cluster's own", &|event| {
+        event["user"]["username"] == "system:serviceaccount:obol:obol-proxy"
+    });
 }
 
 fn impersonators_rights() -> Value {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use ambient::{Clock, Ignore, Observer, SystemClock, Tasks};
 use inbound::{Limits, Listener, Peer, Setting};
 use outbound::{Dial, Roots};
+use proxy::audit::Audit;
 use proxy::{
     Anonymous, Credential, Event, Extras, IssuerSpec, Issuers, MOST_TUNNELS, Mapping, Means, Mode, Named,
     OnBehalf, Outcome, Passthrough, Proxy, Reserved, Settings, Target, TrustedProxies, World,
@@ -51,17 +52,20 @@ pub(crate) struct Plan {
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) failures_per_second: u32,
     pub(crate) most_tunnels: usize,
+    pub(crate) audit: Option<Arc<Audit>>,
 }
 
 #[derive(Default)]
 pub(crate) struct Heard {
     events: Mutex<Vec<Event>>,
     deaf: AtomicBool,
+    panics: AtomicBool,
     more: Notify,
 }
 
 impl Observer<Event> for Heard {
     fn observe(&self, event: &Event) {
+        assert!(!self.panics.load(Ordering::SeqCst), "as a test wants it");
         self.events.lock().unwrap().push(event.clone());
         self.more.notify_one();
     }
@@ -79,6 +83,11 @@ impl Heard {
     /// Stops listening, or listens again.
     pub(crate) fn set_deaf(&self, deaf: bool) {
         self.deaf.store(deaf, Ordering::SeqCst);
+    }
+
+    /// Panics at every event from now on.
+    pub(crate) fn set_panics(&self) {
+        self.panics.store(true, Ordering::SeqCst);
     }
 
     /// The event that comes next, or has come since the last call.
@@ -115,6 +124,7 @@ impl Default for Plan {
             trusted_proxies: TrustedProxies::default(),
             failures_per_second: 0,
             most_tunnels: MOST_TUNNELS,
+            audit: None,
         }
     }
 }
@@ -174,6 +184,7 @@ impl Plan {
             trusted_proxies: self.trusted_proxies,
             stream_grace: Some(Duration::from_secs(30)),
             failures_per_second: self.failures_per_second,
+            audit: self.audit,
             most_tunnels: self.most_tunnels,
         };
         let world = World {

@@ -8,11 +8,12 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "tests connect as strangers do")]
 
-mod audit;
+mod audited;
 mod callers;
 mod client;
 mod configured;
 mod front;
+mod heard;
 mod lanes;
 mod peer;
 mod reviews;

@@ -173,15 +173,15 @@ async fn answer(shared: &Shared, mut request: Request<Incoming>, number: usize, 
         shared.paths.lock().unwrap().push(request.uri().path().to_owned());
     }
     match request.uri().path() {
-        "/watch" => {
+        "/watch" | "/api/v1/watch/pods" => {
             let pushed = shared.watch.lock().unwrap().take().expect("the test armed the watch");
             Response::new(http_body_util::Either::Right(Pushed(pushed)))
         }
-        "/held" => {
+        "/held" | "/api/v1/namespaces/held" => {
             shared.held.lock().unwrap().as_ref().expect("the test armed it").send(()).unwrap();
             std::future::pending().await
         }
-        "/exec" => exec(shared, &mut request),
+        path if path.ends_with("/exec") => exec(shared, &mut request),
         path if path.starts_with("/apis/auth") && path.contains("reviews") => review(shared, request).await,
         path if path.starts_with("/401") => whole(StatusCode::UNAUTHORIZED, "who are you?".into()),
         _ => echo(request, number, certified).await,

@@ -10,6 +10,7 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
+use proxy::audit::Audit as Recorder;
 use proxy::{Event, Outcome, Proxy};
 
 use super::log::Audit;
@@ -24,6 +25,7 @@ pub(super) struct Metrics {
     handshakes: Counter,
     audit: Audit,
     proxy: OnceLock<Arc<Proxy>>,
+    recorder: OnceLock<Arc<Recorder>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -66,13 +68,16 @@ impl Metrics {
             "Connections that never became one",
             Counter::clone(&handshakes),
         );
-        let proxy = OnceLock::new();
-        Arc::new(Self { registry, requests, attempts, reloads, panics, handshakes, audit, proxy })
+        let (proxy, recorder) = (OnceLock::new(), OnceLock::new());
+        Arc::new(Self { registry, requests, attempts, reloads, panics, handshakes, audit, proxy, recorder })
     }
 
-    /// Says whose issuers are looked at.
-    pub(super) fn look_at(&self, proxy: Arc<Proxy>) {
+    /// Says whose issuers are looked at, and who records by a policy.
+    pub(super) fn look_at(&self, proxy: Arc<Proxy>, recorder: Option<Arc<Recorder>>) {
         let _ = self.proxy.set(proxy);
+        if let Some(recorder) = recorder {
+            let _ = self.recorder.set(recorder);
+        }
     }
 
     /// Counts a changed configuration.
@@ -103,6 +108,9 @@ impl Metrics {
                 let _ =
                     writeln!(more, "obol_proxy_issuer_keys_age_seconds{{jwt_issuer_hash=\"{hash}\"}} {age}");
             }
+        }
+        if let Some(recorder) = self.recorder.get() {
+            more.push_str(&recorded(recorder));
         }
         // Before the end mark.
         text.replace("# EOF\n", &format!("{more}# EOF\n"))
@@ -147,6 +155,25 @@ impl Observer<inbound::Event> for Metrics {
             other => tracing::warn!(event = ?other, "at the listener"),
         }
     }
+}
+
+/// kube-apiserver's names of what its audit counts.
+fn recorded(recorder: &Recorder) -> String {
+    let counted = recorder.counted();
+    let mut text = format!(
+        "# TYPE apiserver_audit_event counter\napiserver_audit_event_total {}\n\
+         # TYPE apiserver_audit_requests_rejected counter\napiserver_audit_requests_rejected_total {}\n\
+         # TYPE apiserver_audit_level counter\n",
+        counted.events, counted.rejected
+    );
+    for (level, count) in counted.levels {
+        let _ = writeln!(text, "apiserver_audit_level_total{{level=\"{level}\"}} {count}");
+    }
+    text.push_str("# TYPE apiserver_audit_error counter\n");
+    for (plugin, count) in counted.lost {
+        let _ = writeln!(text, "apiserver_audit_error_total{{plugin=\"{plugin}\"}} {count}");
+    }
+    text
 }
 
 /// As kube-apiserver names an issuer in a label.

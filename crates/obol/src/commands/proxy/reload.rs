@@ -1,11 +1,13 @@
-//! An AuthenticationConfiguration that changes while it is served: what is good replaces what there is, what is not is told
+//! An AuthenticationConfiguration or an audit policy that changes while it is served: what is good replaces what there is, what is not is told
 //! and changes nothing. Content is compared, not times: Kubernetes swaps a symbolic link above the file.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ambient::Clock;
 use anyhow::Context as _;
+use proxy::audit::Audit;
 use proxy::{Means, Proxy};
 use tokio::sync::Notify;
 
@@ -44,6 +46,39 @@ pub(super) async fn follow(
                     why,
                     "the authentication configuration was not replaced; the last good one stays"
                 );
+            }
+        }
+        seen = found;
+    }
+}
+
+/// The same for the audit policy.
+pub(super) async fn follow_policy(
+    args: Arc<Args>,
+    mut seen: Option<String>,
+    audit: Arc<Audit>,
+    clock: Arc<dyn Clock>,
+    look: Arc<Notify>,
+) {
+    let Some(path) = args.audit.file() else { return };
+    loop {
+        tokio::select! {
+            () = clock.sleep(LOOK_AGAIN) => {}
+            () = look.notified() => {}
+        }
+        let found = read(path);
+        if found == seen {
+            continue;
+        }
+        let text = found.as_deref().context("it cannot be read");
+        match text.and_then(|text| args.audit.policy(text)) {
+            Ok(policy) => {
+                audit.replace_policy(policy);
+                tracing::info!("the audit policy was replaced");
+            }
+            Err(error) => {
+                let why = format!("{error:#}");
+                tracing::error!(why, "the audit policy was not replaced; the last good one stays");
             }
         }
         seen = found;

@@ -53,11 +53,14 @@ async fn serve(args: &Arc<Args>, door: &Door, logger: &Logger) -> anyhow::Result
     let target = args.api_server.target(door, &clock)?;
     let reviews = target.reviews(&world.dial)?;
     let seen = args.login.file().and_then(reload::read);
-    let proxy = Arc::new(Proxy::new(settings(args, &means, &reviews)?, target, world)?);
+    let audit = args.audit.start(&world.dial, &clock, &background)?;
+    let seen_policy = args.audit.file().and_then(reload::read);
+    let settings = Settings { audit: audit.clone(), ..settings(args, &means, &reviews)? };
+    let proxy = Arc::new(Proxy::new(settings, target, world)?);
     if !args.disable_impersonation {
         background.spawn_until_stop(keep_rights(Arc::clone(&proxy), reviews, Arc::clone(&clock)));
     }
-    metrics.look_at(Arc::clone(&proxy));
+    metrics.look_at(Arc::clone(&proxy), audit.clone());
     let every = args.readiness_require_all_issuers;
     let probe =
         Arc::new(Probe::new(Arc::clone(&proxy), Pace::default().stale_for, every, Arc::clone(&clock)));
@@ -70,6 +73,12 @@ async fn serve(args: &Arc<Args>, door: &Door, logger: &Logger) -> anyhow::Result
         look,
         Arc::clone(&metrics),
     ));
+
+    if let Some(audit) = &audit {
+        let look = crate::signals::hangups(&background)?;
+        let (args, audit, clock) = (Arc::clone(args), Arc::clone(audit), Arc::clone(&clock));
+        background.spawn_until_stop(reload::follow_policy(args, seen_policy, audit, clock, look));
+    }
 
     let tls = follow_certificate(args, &clock, &background, &metrics)?;
     let plain = Setting {
@@ -119,8 +128,13 @@ async fn serve(args: &Arc<Args>, door: &Door, logger: &Logger) -> anyhow::Result
     }
     tunnels.stop();
     background.stop();
+    let audited = async {
+        if let Some(audit) = &audit {
+            audit.written().await;
+        }
+    };
     tokio::select! {
-        () = metrics.written() => {}
+        ((), ()) = async { tokio::join!(metrics.written(), audited) } => {}
         () = clock.sleep(LAST_LINES_WITHIN) => {}
     }
     Ok(())
@@ -143,6 +157,7 @@ fn settings(args: &Args, means: &Means, reviews: &Reviews) -> anyhow::Result<Set
         trusted_proxies: args.trusted_proxies.clone(),
         stream_grace: args.stream_grace,
         failures_per_second: args.failures_per_second,
+        audit: None,
         most_tunnels: MOST_TUNNELS,
     })
 }

@@ -104,12 +104,7 @@ impl Server {
     }
 
     fn of_kubeconfig(&self, path: &Path, clock: &Arc<dyn Clock>) -> anyhow::Result<Target> {
-        let text =
-            String::from_utf8(read(path)?).with_context(|| format!("{} is no text", path.display()))?;
-        let faults = Faults::new();
-        let document = config::parse(&text, &faults)
-            .and_then(|section| Value::read(&section.field(KeyStyle::Dex, &faults)))
-            .with_context(|| format!("{} is no kubeconfig: {faults}", path.display()))?;
+        let document = document(path)?;
         let config = Kubeconfig { document: &document, folder: path.parent().unwrap_or(Path::new("")) };
         config.target(self, clock).with_context(|| format!("{} cannot be used", path.display()))
     }
@@ -123,33 +118,54 @@ struct Kubeconfig<'a> {
 
 impl Kubeconfig<'_> {
     fn target(&self, flags: &Server, clock: &Arc<dyn Clock>) -> anyhow::Result<Target> {
-        let current = self.document.get("current-context").and_then(Value::as_str);
-        let context = flags.context.as_deref().or(current).filter(|name| !name.is_empty());
-        let context = context.map(|name| self.named("contexts", "context", name)).transpose()?;
+        let context = self.context(flags.context.as_deref())?;
         let of_context = |key: &str| context.and_then(|context| context.get(key)).and_then(Value::as_str);
         let cluster = flags.cluster.as_deref().or(of_context("cluster")).context("no cluster is named")?;
         let user = flags.user.as_deref().or(of_context("user")).context("no user is named")?;
+        let (server, roots) = self.server(cluster)?;
+        Ok(Target { server, roots, credential: self.user(user, clock)? })
+    }
+
+    fn context(&self, wanted: Option<&str>) -> anyhow::Result<Option<&Value>> {
+        let current = self.document.get("current-context").and_then(Value::as_str);
+        let context = wanted.or(current).filter(|name| !name.is_empty());
+        context.map(|name| self.named("contexts", "context", name)).transpose()
+    }
+
+    fn server(&self, cluster: &str) -> anyhow::Result<(Url, Roots)> {
         let cluster = self.named("clusters", "cluster", cluster)?;
-        let user = self.named("users", "user", user)?;
         for key in ["insecure-skip-tls-verify", "tls-server-name", "proxy-url"] {
             ensure!(
                 !is_set(cluster.get(key)),
                 "{key} is not supported: anybody could pose as the API server, or nobody reach it"
             );
         }
+        let server = cluster.get("server").and_then(Value::as_str).context("the cluster has no server")?;
+        let roots = self.bytes(cluster, "certificate-authority")?.map_or(Roots::System, Roots::Only);
+        Ok((Url::parse(server).context("the cluster's server is not a URL")?, roots))
+    }
+
+    fn user(&self, user: &str, clock: &Arc<dyn Clock>) -> anyhow::Result<Credential> {
+        let user = self.named("users", "user", user)?;
         for key in ["exec", "auth-provider", "username", "as", "as-groups", "as-uid", "as-user-extra"] {
             ensure!(
                 !is_set(user.get(key)),
                 "users[].user.{key} is not supported: give a token or a certificate"
             );
         }
-        let server = cluster.get("server").and_then(Value::as_str).context("the cluster has no server")?;
-        let roots = self.bytes(cluster, "certificate-authority")?.map_or(Roots::System, Roots::Only);
-        Ok(Target {
-            server: Url::parse(server).context("the cluster's server is not a URL")?,
-            roots,
-            credential: self.credential(user, clock)?,
-        })
+        self.credential(user, clock)
+    }
+
+    /// A receiver of audit events may want no credential.
+    fn receiver(&self, clock: &Arc<dyn Clock>) -> anyhow::Result<(Url, Roots, Option<Credential>)> {
+        let context = self.context(None)?.context("it has no current-context")?;
+        let of_context = |key: &str| context.get(key).and_then(Value::as_str).filter(|name| !name.is_empty());
+        let (url, roots) = self.server(of_context("cluster").context("no cluster is named")?)?;
+        let user = of_context("user").filter(|user| {
+            let found = self.named("users", "user", user);
+            !found.is_ok_and(|user| user.as_object().is_none_or(serde_json::Map::is_empty))
+        });
+        Ok((url, roots, user.map(|user| self.user(user, clock)).transpose()?))
     }
 
     fn credential(&self, user: &Value, clock: &Arc<dyn Clock>) -> anyhow::Result<Credential> {
@@ -185,6 +201,24 @@ impl Kubeconfig<'_> {
         }
         text(key).map(|file| read(&self.folder.join(file))).transpose()
     }
+}
+
+/// Where audit events are sent, and as whom.
+pub(super) fn of_receiver(
+    path: &Path,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<(Url, Roots, Option<Credential>)> {
+    let document = document(path)?;
+    let config = Kubeconfig { document: &document, folder: path.parent().unwrap_or(Path::new("")) };
+    config.receiver(clock).with_context(|| format!("{} cannot be used", path.display()))
+}
+
+fn document(path: &Path) -> anyhow::Result<Value> {
+    let text = String::from_utf8(read(path)?).with_context(|| format!("{} is no text", path.display()))?;
+    let faults = Faults::new();
+    config::parse(&text, &faults)
+        .and_then(|section| Value::read(&section.field(KeyStyle::Dex, &faults)))
+        .with_context(|| format!("{} is no kubeconfig: {faults}", path.display()))
 }
 
 fn in_cluster(door: &Door, clock: &Arc<dyn Clock>) -> anyhow::Result<Target> {
@@ -275,6 +309,35 @@ users:
         }
         assert!(target(&[], "[]").is_err());
         assert!(target(&[], "").is_err());
+    }
+
+    #[test]
+    fn a_receiver_of_audit_events_may_want_no_credential() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config");
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let receiver = |user: &str, users: &str| {
+            let text = format!(
+                "current-context: c\ncontexts: [{{name: c, context: {{cluster: r, user: {user}}}}}]\n\
+                 clusters: [{{name: r, cluster: {{server: \"http://audit.test/events?a=b\"}}}}]\nusers: {users}\n"
+            );
+            std::fs::write(&path, text).unwrap();
+            of_receiver(&path, &clock).map(|(url, _, credential)| (url.to_string(), credential))
+        };
+        for (user, users) in [("\"\"", "[]"), ("u", "[{name: u, user: {}}]")] {
+            let (url, credential) = receiver(user, users).unwrap();
+            assert_eq!(url, "http://audit.test/events?a=b");
+            assert!(credential.is_none());
+        }
+        let with_token = receiver("u", "[{name: u, user: {token: t}}]").unwrap().1;
+        assert!(matches!(with_token, Some(Credential::Token(token)) if token.expose() == "t"));
+        for (user, users) in [
+            ("u", "[]"),
+            ("u", "[{name: u, user: {exec: {command: x}}}]"),
+            ("u", "[{name: u, user: {username: a}}]"),
+        ] {
+            assert!(receiver(user, users).is_err(), "{users}");
+        }
     }
 
     #[test]
