@@ -26,6 +26,21 @@ pub(crate) fn install(cache: &Cache, packages: &[&str]) -> Result<()> {
     })
 }
 
+/// Unpacks a binary package into `folder` without installing it: its programs may be there in another version.
+pub(crate) fn unpack(cache: &Cache, package: &str, folder: &Path) -> Result<()> {
+    let mut download = apt_get(cache);
+    run_logged(download.current_dir(folder).args(["download", package]), &cache.log("apt-download"))?;
+    for entry in fs::read_dir(folder)? {
+        let file = entry?.path();
+        if file.extension().is_some_and(|extension| extension == "deb") {
+            let mut unpack = Command::new("dpkg-deb");
+            run_logged(unpack.arg("-x").arg(&file).arg(folder), &cache.log("apt-unpack"))?;
+            fs::remove_file(&file)?;
+        }
+    }
+    Ok(())
+}
+
 /// Downloads the upstream tarball of a source package into `folder`.
 ///
 /// Its lists are kept apart from the system's, and derived from them: only the type of each entry is changed.

@@ -1,5 +1,5 @@
 //! Programs that tests ask, built of pinned Go modules: the Kubernetes API server's CEL, its authenticator of tokens and its
-//! audit policies, and an application on go-oidc.
+//! audit policies, a stub of a kubelet on its streaming library, and an application on go-oidc.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,6 +30,11 @@ pub(crate) fn authn(cache: &Cache) -> Result<PathBuf> {
 /// The same for audit policies and requests.
 pub(crate) fn audit(cache: &Cache) -> Result<PathBuf> {
     build(cache, "audit", |_, _| Ok(()))
+}
+
+/// The same for the stub of a kubelet.
+pub(crate) fn kubelet(cache: &Cache) -> Result<PathBuf> {
+    build(cache, "kubelet", |_, _| Ok(()))
 }
 
 /// The same for the application on go-oidc.

@@ -1,4 +1,5 @@
-//! A real kube-apiserver. No registry ships the program, so it is built once per machine from Debian's source.
+//! A real kube-apiserver, and a kubectl of its age. No registry ships the former, so it is built once per machine from
+//! Debian's source.
 
 use std::fs;
 use std::path::PathBuf;
@@ -34,6 +35,15 @@ pub(crate) fn build(cache: &Cache) -> Result<PathBuf> {
         bail!("{} calls itself {:?}; delete it to have it built anew", program.display(), said.trim());
     }
     Ok(program)
+}
+
+/// The kubectl that Debian built of the same source, many releases behind the one from PyPI. Not installed: a newer one may
+/// have its place.
+pub(crate) fn old_kubectl(cache: &Cache) -> Result<PathBuf> {
+    let folder = cache.folder(&format!("kubectl-{VERSION}"), |draft| {
+        step("unpack Debian's kubectl", || apt::unpack(cache, "kubernetes-client", draft))
+    })?;
+    Ok(folder.join("usr/bin/kubectl"))
 }
 
 /// Whether the build was done before.

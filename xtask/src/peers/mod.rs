@@ -58,20 +58,23 @@ pub(crate) fn install() -> Result<Places> {
         packages.extend(kubernetes::BUILT_WITH);
     }
     apt::install(&cache, &packages)?;
-    let (kube_apiserver, python, node_modules, [cel, authn, audit, go_oidc]) = thread::scope(|scope| {
-        let long = scope.spawn(|| kubernetes::build(&cache));
-        let go = [go::cel, go::authn, go::audit, go::oidc].map(|build| build(&cache));
-        let short = (python::install(&cache), node::install(&cache));
-        let long = long.join().map_err(|_| anyhow!("the build of kube-apiserver panicked")).flatten();
-        let [cel, authn, audit, oidc] = go;
-        Ok::<_, anyhow::Error>((long?, short.0?, short.1?, [cel?, authn?, audit?, oidc?]))
-    })?;
+    let (kube_apiserver, python, node_modules, [cel, authn, audit, kubelet, go_oidc]) =
+        thread::scope(|scope| {
+            let long = scope.spawn(|| kubernetes::build(&cache));
+            let go = [go::cel, go::authn, go::audit, go::kubelet, go::oidc].map(|build| build(&cache));
+            let short = (python::install(&cache), node::install(&cache));
+            let long = long.join().map_err(|_| anyhow!("the build of kube-apiserver panicked")).flatten();
+            let [cel, authn, audit, kubelet, oidc] = go;
+            Ok::<_, anyhow::Error>((long?, short.0?, short.1?, [cel?, authn?, audit?, kubelet?, oidc?]))
+        })?;
     let mut places = BTreeMap::from([
         ("OBOL_PEER_AUDIT", audit),
         ("OBOL_PEER_AUTHN", authn),
         ("OBOL_PEER_CEL", cel),
         ("OBOL_PEER_KUBE_APISERVER", kube_apiserver),
         ("OBOL_PEER_GO_OIDC", go_oidc),
+        ("OBOL_PEER_KUBELET", kubelet),
+        ("OBOL_PEER_KUBECTL_OLD", kubernetes::old_kubectl(&cache)?),
         ("OBOL_PEER_KUBECTL", python.join("bin/kubectl")),
         ("OBOL_PEER_NODE_MODULES", node_modules),
         ("OBOL_PEER_PYTHON_PACKAGES", python),

@@ -28,4 +28,6 @@ mod scenarios;
 #[cfg(test)]
 mod serve;
 #[cfg(test)]
+mod streams;
+#[cfg(test)]
 mod world;

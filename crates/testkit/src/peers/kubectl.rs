@@ -20,6 +20,8 @@ pub struct Kubectl {
 pub struct Said {
     /// Whether it ended with 0.
     pub is_ok: bool,
+    /// With what it ended.
+    pub code: Option<i32>,
     /// Its result.
     pub stdout: String,
     /// Its complaints.
@@ -32,9 +34,21 @@ impl Kubectl {
     /// # Errors
     /// If nobody said where kubectl is.
     pub fn new(kubeconfig: &Path) -> io::Result<Self> {
+        Ok(Self::of(super::place("KUBECTL")?, kubeconfig))
+    }
+
+    /// The same of many releases ago.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn old(kubeconfig: &Path) -> io::Result<Self> {
+        Ok(Self::of(super::place("KUBECTL_OLD")?, kubeconfig))
+    }
+
+    fn of(program: PathBuf, kubeconfig: &Path) -> Self {
         let cache = kubeconfig.with_extension("cache").display().to_string();
         let variables = vec![("KUBECACHEDIR".to_owned(), cache)];
-        Ok(Self { program: super::place("KUBECTL")?, kubeconfig: kubeconfig.to_owned(), variables })
+        Self { program, kubeconfig: kubeconfig.to_owned(), variables }
     }
 
     /// The same with one more environment variable, which exec plugins see too.
@@ -57,11 +71,7 @@ impl Kubectl {
     /// # Errors
     /// As [`Self::run`].
     pub async fn run_with(&self, args: &[&str], input: &str) -> io::Result<Said> {
-        let mut command = Command::new(&self.program);
-        command.arg("--kubeconfig").arg(&self.kubeconfig).args(args);
-        command.env_remove("KUBECONFIG").envs(self.variables.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn()?;
+        let mut child = self.command(args).spawn()?;
         if let Some(mut stdin) = child.stdin.take() {
             // A command that fails early does not read to the end; its own complaint says more than a broken pipe.
             let _ = stdin.write_all(input.as_bytes()).await;
@@ -69,9 +79,19 @@ impl Kubectl {
         let output = child.wait_with_output().await?;
         Ok(Said {
             is_ok: output.status.success(),
+            code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         })
+    }
+
+    /// A command that is not run yet, for those that go on until somebody ends them.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg("--kubeconfig").arg(&self.kubeconfig).args(args);
+        command.env_remove("KUBECONFIG").envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command
     }
 
     /// Creates or changes the objects of a YAML text.
