@@ -2,6 +2,8 @@
 
 mod changes;
 pub mod memory;
+mod postgres;
+mod sql;
 pub mod sqlite;
 
 use std::sync::Arc;
@@ -22,7 +24,7 @@ pub struct Backend {
 }
 
 /// Every kind there is.
-pub const BACKENDS: &[Backend] = &[memory::BACKEND, sqlite::BACKEND];
+pub const BACKENDS: &[Backend] = &[memory::BACKEND, postgres::BACKEND, sqlite::BACKEND];
 
 /// A storage that is configured and not open yet.
 pub struct Plan {
@@ -91,7 +93,7 @@ type Opener =
     Box<dyn Fn(Arc<dyn Clock>) -> BoxFuture<'static, Result<Arc<dyn Store>, StoreError>> + Send + Sync>;
 
 /// Dex's other kinds.
-const NOT_YET: &[&str] = &["postgres", "mysql", "etcd", "kubernetes"];
+const NOT_YET: &[&str] = &["mysql", "etcd", "kubernetes"];
 
 #[cfg(test)]
 mod tests {
@@ -101,7 +103,7 @@ mod tests {
     use super::*;
 
     /// Files here that are no backend.
-    const SHARED: &[&str] = &["lib", "changes"];
+    const SHARED: &[&str] = &["lib", "changes", "sql"];
 
     #[test]
     fn every_file_is_a_row_of_the_table_and_has_its_tests() {
