@@ -188,8 +188,13 @@ mod tests {
     #[test]
     fn cut_messages_are_faults() {
         for length in 0..26 {
-            let whole = Bytes::from_static(b"\0\x01id\0\0\0\0\x01\0\x02\0\0\0\x14\0\x08\xff\xff\xff\xff\0\x01");
-            assert_eq!(columns(whole.slice(..length.min(whole.len()))).is_ok(), length >= whole.len(), "{length}");
+            let whole =
+                Bytes::from_static(b"\0\x01id\0\0\0\0\x01\0\x02\0\0\0\x14\0\x08\xff\xff\xff\xff\0\x01");
+            assert_eq!(
+                columns(whole.slice(..length.min(whole.len()))).is_ok(),
+                length >= whole.len(),
+                "{length}"
+            );
         }
         let whole = Bytes::from_static(b"\0\x02\0\0\0\x08\0\0\0\0\0\0\0\x07\xff\xff\xff\xff");
         assert!(matches!(row(whole.clone(), &[true, false]).unwrap()[..], [Value::Number(7), Value::Null]));

@@ -42,11 +42,7 @@ impl PostgresSession {
 }
 
 impl Session for PostgresSession {
-    fn run<'a>(
-        &'a mut self,
-        sql: &'a str,
-        arguments: &'a [Value],
-    ) -> BoxFuture<'a, Result<Answer, Fault>> {
+    fn run<'a>(&'a mut self, sql: &'a str, arguments: &'a [Value]) -> BoxFuture<'a, Result<Answer, Fault>> {
         Box::pin(async move { self.ask(&message::statement(sql, arguments)).await })
     }
 

@@ -55,11 +55,7 @@ pub(crate) trait Engine: Send + Sync + 'static {
 /// A connection.
 pub(crate) trait Session: Send {
     /// A statement with arguments.
-    fn run<'a>(
-        &'a mut self,
-        sql: &'a str,
-        arguments: &'a [Value],
-    ) -> BoxFuture<'a, Result<Answer, Fault>>;
+    fn run<'a>(&'a mut self, sql: &'a str, arguments: &'a [Value]) -> BoxFuture<'a, Result<Answer, Fault>>;
 
     /// A statement without arguments whose answer does not matter.
     fn command<'a>(&'a mut self, sql: &'a str) -> BoxFuture<'a, Result<(), Fault>>;
@@ -189,9 +185,7 @@ impl<E: Engine> Store for Sql<E> {
             let more = count(limit.saturating_add(1));
             let shared = &self.shared;
             let (sql, arguments) = match term {
-                None => {
-                    (&shared.statements.find, vec![statements::kind(kind), statements::key(after), more])
-                }
+                None => (&shared.statements.find, vec![statements::kind(kind), statements::key(after), more]),
                 Some(term) => {
                     (&shared.statements.find_term, statements::found_by_term(kind, term, after, more))
                 }
@@ -395,9 +389,9 @@ fn decode(kind: Kind, row: Vec<Value>) -> Result<Rec, StoreError> {
     let term = |value: Value| -> Option<Result<Term, StoreError>> {
         match value {
             Value::Null => None,
-            value => {
-                Some(value.into_bytes().and_then(|t| t.as_ref().try_into().map(Term).map_err(|_| broken("term"))))
-            }
+            value => Some(
+                value.into_bytes().and_then(|t| t.as_ref().try_into().map(Term).map_err(|_| broken("term"))),
+            ),
         }
     };
     let stamp = stamp.into_bytes()?;

@@ -73,12 +73,14 @@ impl Common {
         let user: Option<String> = fields.required("user");
         let password: Secret<String> = fields.or_default("password");
         let database: Option<String> = fields.required("database");
-        let seconds = |seconds: Option<u32>| seconds.filter(|s| *s > 0).map(|s| Duration::from_secs(s.into()));
+        let seconds =
+            |seconds: Option<u32>| seconds.filter(|s| *s > 0).map(|s| Duration::from_secs(s.into()));
         let within = seconds(fields.optional("connectionTimeout"));
         let open: u32 = fields.or_default("maxOpenConns");
         let idle: Option<u32> = fields.optional("maxIdleConns");
         let lifetime = seconds(fields.optional("connMaxLifetime"));
-        let counted = |count: u32| usize::try_from(count).ok().filter(|count| *count > 0).unwrap_or(CONNECTIONS);
+        let counted =
+            |count: u32| usize::try_from(count).ok().filter(|count| *count > 0).unwrap_or(CONNECTIONS);
         let open = counted(open).min(MOST_CONNECTIONS);
         let address = Address::parse(&host?, written.filter(|port| *port > 0), port, local).or_else(|| {
             fields.error("has a host that cannot be read", "write host, host:port, or the path of a socket");
@@ -138,7 +140,10 @@ impl std::fmt::Display for Address {
 
 impl Tls {
     /// Reads the files of `ssl`; its mode is the caller's.
-    pub(crate) fn read(ssl: &mut Fields<'_>, mode: impl FnOnce(&mut Fields<'_>) -> Option<Security>) -> Option<Self> {
+    pub(crate) fn read(
+        ssl: &mut Fields<'_>,
+        mode: impl FnOnce(&mut Fields<'_>) -> Option<Security>,
+    ) -> Option<Self> {
         let security = mode(ssl);
         let mut file = |key| ssl.optional::<String>(key).filter(|path| !path.is_empty()).map(PathBuf::from);
         let (ca, certificate, key) = (file("caFile"), file("certFile"), file("keyFile"));
@@ -174,7 +179,8 @@ impl Tls {
         {
             return Ok(Arc::clone(config));
         }
-        let identity = files.identity.clone().map(|(chain_pem, key)| Identity { chain_pem, key_pem: Secret::new(key) });
+        let identity =
+            files.identity.clone().map(|(chain_pem, key)| Identity { chain_pem, key_pem: Secret::new(key) });
         let trust = Trust {
             roots: files.ca.clone().map_or(Roots::System, Roots::Only),
             identity,

@@ -4,5 +4,13 @@
 mod decoding;
 mod faulty;
 mod memory;
+#[cfg(test)]
+mod mysql;
+#[cfg(test)] // so that clippy knows its helpers for test code
+mod opening;
+#[cfg(all(test, unix))]
+mod postgres;
+#[cfg(test)] // so that clippy knows its helpers for test code
+mod servers;
 #[cfg(test)] // so that clippy knows its helpers for test code
 mod sqlite;
