@@ -9,6 +9,7 @@ mod dev;
 mod door;
 mod reload;
 mod signals;
+mod starting;
 mod telemetry;
 mod terminal;
 
