@@ -1,6 +1,7 @@
 //! Storage backends: one file a kind, and [`BACKENDS`] is the table of them.
 
 mod changes;
+mod etcd;
 pub mod memory;
 mod mysql;
 mod postgres;
@@ -25,7 +26,8 @@ pub struct Backend {
 }
 
 /// Every kind there is.
-pub const BACKENDS: &[Backend] = &[memory::BACKEND, mysql::BACKEND, postgres::BACKEND, sqlite::BACKEND];
+pub const BACKENDS: &[Backend] =
+    &[etcd::BACKEND, memory::BACKEND, mysql::BACKEND, postgres::BACKEND, sqlite::BACKEND];
 
 /// A storage that is configured and not open yet.
 pub struct Plan {
@@ -94,7 +96,7 @@ type Opener =
     Box<dyn Fn(Arc<dyn Clock>) -> BoxFuture<'static, Result<Arc<dyn Store>, StoreError>> + Send + Sync>;
 
 /// Dex's other kinds.
-const NOT_YET: &[&str] = &["etcd", "kubernetes"];
+const NOT_YET: &[&str] = &["kubernetes"];
 
 #[cfg(test)]
 mod tests {

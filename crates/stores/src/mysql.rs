@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use ambient::{BoxFuture, Clock};
 use config::Fields;
-use outbound::Dial;
+use outbound::{Dial, Protocols};
 use provider::store::Store;
 
 use self::session::MysqlSession;
@@ -21,7 +21,7 @@ pub(crate) const BACKEND: Backend = Backend {
     decode: |fields| {
         let common = Common::read(fields, 3306, |path, _| path);
         let mut ssl = fields.group("ssl");
-        let tls = Tls::read(&mut ssl, mode);
+        let tls = Tls::read(&mut ssl, Protocols::Raw, mode);
         ssl.finish();
         let (common, tls) = (common?, Arc::new(tls?));
         Some(Box::new(move |clock| {
@@ -72,7 +72,7 @@ impl Engine for Mysql {
 }
 
 fn open(common: Common, tls: Arc<Tls>, clock: Arc<dyn Clock>) -> Arc<dyn Store> {
-    let dial = Dial::new(Arc::clone(&clock)).within(common.within);
+    let dial = Dial::new(Arc::clone(&clock)).within(common.bounds.within);
     let bounds = common.bounds;
     Arc::new(Sql::new(Mysql { common, tls, dial }, bounds, clock))
 }

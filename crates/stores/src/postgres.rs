@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use ambient::{BoxFuture, Clock, SystemRandom};
 use config::Fields;
-use outbound::Dial;
+use outbound::{Dial, Protocols};
 use provider::store::Store;
 
 use self::session::PostgresSession;
@@ -26,7 +26,7 @@ pub(crate) const BACKEND: Backend = Backend {
     decode: |fields| {
         let common = Common::read(fields, 5432, |folder, port| socket(&folder, port));
         let mut ssl = fields.group("ssl");
-        let tls = Tls::read(&mut ssl, mode);
+        let tls = Tls::read(&mut ssl, Protocols::Raw, mode);
         ssl.finish();
         let (common, tls) = (common?, Arc::new(tls?));
         Some(Box::new(move |clock| {
@@ -77,7 +77,7 @@ impl Engine for Postgres {
 }
 
 fn open(common: Common, tls: Arc<Tls>, clock: Arc<dyn Clock>) -> Arc<dyn Store> {
-    let dial = Dial::new(Arc::clone(&clock)).within(common.within);
+    let dial = Dial::new(Arc::clone(&clock)).within(common.bounds.within);
     let bounds = common.bounds;
     Arc::new(Sql::new(Postgres { common, tls, dial }, bounds, clock))
 }

@@ -14,6 +14,8 @@ pub(crate) struct Bounds {
     pub(crate) open: usize,
     pub(crate) idle: usize,
     pub(crate) lifetime: Option<Duration>,
+    /// For a connection to be there, all that is said before the first statement included.
+    pub(crate) within: Duration,
 }
 
 pub(crate) struct Pool<E: Engine> {
@@ -52,7 +54,14 @@ impl<E: Engine> Pool<E> {
         if let Some(Parked { session, born, .. }) = self.unpark() {
             return Ok(Turn { pool: self, session: Some(session), born, reused: true, _permit: permit });
         }
-        let session = self.engine.connect().await?;
+        let session = tokio::select! {
+            biased;
+            connected = self.engine.connect() => connected?,
+            () = self.clock.sleep(self.bounds.within) => {
+                let seconds = self.bounds.within.as_secs();
+                return Err(Fault::Unavailable(format!("no connection within {seconds} s")));
+            }
+        };
         let born = self.clock.monotonic();
         Ok(Turn { pool: self, session: Some(session), born, reused: false, _permit: permit })
     }

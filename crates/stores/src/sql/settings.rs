@@ -19,8 +19,6 @@ pub(crate) struct Common {
     pub(crate) database: String,
     pub(crate) user: String,
     pub(crate) password: Secret<String>,
-    /// For connection and handshake together.
-    pub(crate) within: Duration,
     pub(crate) bounds: Bounds,
 }
 
@@ -51,6 +49,7 @@ pub(crate) struct Tls {
     pub(crate) security: Security,
     pub(crate) ca: Option<PathBuf>,
     pub(crate) identity: Option<(PathBuf, PathBuf)>,
+    protocols: Protocols,
     /// Of the files as they were last read.
     made: Mutex<Option<(Files, Arc<ClientConfig>)>>,
 }
@@ -91,8 +90,12 @@ impl Common {
             database: database?,
             user: user?,
             password,
-            within: within.unwrap_or(CONNECT_WITHIN).min(CONNECT_WITHIN),
-            bounds: Bounds { open, idle: idle.map_or(CONNECTIONS, counted).min(open), lifetime },
+            bounds: Bounds {
+                open,
+                idle: idle.map_or(CONNECTIONS, counted).min(open),
+                lifetime,
+                within: within.unwrap_or(CONNECT_WITHIN).min(CONNECT_WITHIN),
+            },
         })
     }
 
@@ -142,6 +145,7 @@ impl Tls {
     /// Reads the files of `ssl`; its mode is the caller's.
     pub(crate) fn read(
         ssl: &mut Fields<'_>,
+        protocols: Protocols,
         mode: impl FnOnce(&mut Fields<'_>) -> Option<Security>,
     ) -> Option<Self> {
         let security = mode(ssl);
@@ -155,7 +159,7 @@ impl Tls {
                 return None;
             }
         };
-        let tls = Self { security: security?, ca, identity, made: Mutex::default() };
+        let tls = Self { security: security?, ca, identity, protocols, made: Mutex::default() };
         if tls.security != Security::Clear
             && let Err(fault) = tls.config()
         {
@@ -188,7 +192,7 @@ impl Tls {
             any_name: self.security == Security::Authority,
         };
         let config = trust
-            .client_config(Protocols::Raw)
+            .client_config(self.protocols)
             .map_err(|error| Fault::Unavailable(format!("TLS cannot be set up: {error}")))?;
         *made = Some((files, Arc::clone(&config)));
         Ok(config)

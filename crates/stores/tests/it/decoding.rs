@@ -51,11 +51,11 @@ fn faults_say_where_and_what_to_write() {
         ("{config: {}}", "1:1: error: type: is missing; add it\n"),
         (
             "{type: sqlite}",
-            "1:8: error: type: is \"sqlite\", which is not known; write one of memory, mysql, postgres, sqlite3\n",
+            "1:8: error: type: is \"sqlite\", which is not known; write one of etcd, memory, mysql, postgres, sqlite3\n",
         ),
         (
-            "{type: etcd}",
-            "1:8: error: type: is \"etcd\", which is not there yet; write one of memory, mysql, postgres, sqlite3\n",
+            "{type: kubernetes}",
+            "1:8: error: type: is \"kubernetes\", which is not there yet; write one of etcd, memory, mysql, postgres, sqlite3\n",
         ),
         ("{type: sqlite3}", "1:1: error: config.file: is missing; add it\n"),
         (
@@ -69,6 +69,10 @@ fn faults_say_where_and_what_to_write() {
         (
             "{type: postgres, config: {host: db, database: d, user: u, ssl: {caFile: /nowhere/ca.pem}}}",
             "1:59: error: config.ssl: cannot set up TLS: cannot read /nowhere/ca.pem: No such file or directory (os error 2); mend the files\n",
+        ),
+        (
+            "{type: etcd, config: {endpoints: ['unix:///run/etcd']}}",
+            "1:22: error: config: has endpoints that cannot be read; write each as http://host:port or https://host:port\n",
         ),
         (
             "{type: mysql, config: {host: db, database: d, user: u, ssl: {mode: custom}}}",
@@ -99,7 +103,13 @@ fn every_key_is_known_to_the_reference_page() {
     let required: Vec<_> = known.iter().filter(|(_, required)| *required).map(|(key, _)| &**key).collect();
     assert_eq!(
         required,
-        ["storage.config.database", "storage.config.file", "storage.config.host", "storage.config.user"]
+        [
+            "storage.config.database",
+            "storage.config.endpoints",
+            "storage.config.file",
+            "storage.config.host",
+            "storage.config.user"
+        ]
     );
     for key in [
         "maxOpenConns",
@@ -112,6 +122,9 @@ fn every_key_is_known_to_the_reference_page() {
         "ssl.caFile",
         "ssl.certFile",
         "ssl.keyFile",
+        "ssl.serverName",
+        "namespace",
+        "username",
     ] {
         assert!(known.contains(&(format!("storage.config.{key}"), false)), "{key}");
     }

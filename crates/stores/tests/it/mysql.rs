@@ -65,7 +65,7 @@ async fn an_outage_is_told_and_recovered_from() {
 #[tokio::test]
 async fn a_mysql_server_that_says_nothing_holds_nobody() {
     servers::silence(|port| {
-        format!("{{type: mysql, config: {{host: 127.0.0.1, port: {port}, database: d, user: u, ssl: {{mode: 'false'}}}}}}")
+        format!("{{type: mysql, config: {{host: 127.0.0.1, port: {port}, database: d, user: u, connectionTimeout: 3, ssl: {{mode: 'false'}}}}}}")
     })
     .await;
 }

@@ -4,7 +4,7 @@ use provider::store::{Outcome, Rec, Stamp, Store};
 use testkit::peers::Postgres;
 use testkit::tls::TestCa;
 
-use crate::opening::{KIND, opened, record, refusal};
+use crate::opening::{KIND, opened, opened_at, record, refusal};
 use crate::servers::{self, Server};
 
 impl Server for Postgres {
@@ -66,7 +66,7 @@ async fn an_outage_is_told_and_recovered_from() {
 #[tokio::test]
 async fn a_postgres_server_that_says_nothing_holds_nobody() {
     servers::silence(|port| {
-        format!("{{type: postgres, config: {{host: 127.0.0.1, port: {port}, database: d, user: u, ssl: {{mode: disable}}}}}}")
+        format!("{{type: postgres, config: {{host: 127.0.0.1, port: {port}, database: d, user: u, connectionTimeout: 3, ssl: {{mode: disable}}}}}}")
     })
     .await;
 }
@@ -187,6 +187,8 @@ async fn dex_s2_no_serialization_failure_reaches_a_caller() {
 #[ignore = "peer: PostgreSQL"]
 async fn a_pool_is_as_large_as_it_may_be() {
     let server = server_with("pool").await;
+    // A fourth connection would be refused.
+    server.sql("pool", "ALTER USER obol CONNECTION LIMIT 3").unwrap();
     let store = opened(&at(&server, "pool", "maxOpenConns: 3, maxIdleConns: 2, ssl: {mode: disable}")).await;
     let mut asking = tokio::task::JoinSet::new();
     for _ in 0..60 {
@@ -196,13 +198,31 @@ async fn a_pool_is_as_large_as_it_may_be() {
     asking.join_all().await;
     let connected = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'obol'";
     server.until("pool", connected, "2").await.unwrap();
-    let opened_in_all = server.sql("pool", "SELECT sessions FROM pg_stat_database WHERE datname = 'pool'");
-    assert!(opened_in_all.is_ok());
-    let fleeting =
-        opened(&at(&server, "pool", "maxOpenConns: 1, connMaxLifetime: 0, ssl: {mode: disable}")).await;
-    fleeting.get(KIND, "a").await.unwrap();
-    drop((store, fleeting));
+    drop(store);
     server.until("pool", connected, "0").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "peer: PostgreSQL"]
+async fn a_connection_is_replaced_when_its_life_is_over() {
+    let server = server_with("life").await;
+    let clock = Arc::new(testkit::FakeClock::at(ambient::Time::from_unix(0)));
+    let storage = at(&server, "life", "connMaxLifetime: 30, ssl: {mode: disable}");
+    let store = opened_at(&storage, Arc::clone(&clock) as Arc<dyn ambient::Clock>).await;
+    let connected = async || {
+        store.get(KIND, "a").await.unwrap();
+        let who = "SELECT max(pid) FROM pg_stat_activity WHERE application_name = 'obol'";
+        server
+            .until("life", "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'obol'", "1")
+            .await
+            .unwrap();
+        server.sql("life", who).unwrap()
+    };
+    let first = connected().await;
+    clock.advance(std::time::Duration::from_secs(29));
+    assert_eq!(connected().await, first);
+    clock.advance(std::time::Duration::from_secs(2));
+    assert_ne!(connected().await, first);
 }
 
 #[tokio::test(flavor = "multi_thread")]
