@@ -34,9 +34,8 @@ pub(crate) const BACKEND: Backend = Backend {
         let name: String = fields.or_default("username");
         let password: Secret<String> = fields.or_default("password");
         let mut ssl = fields.group("ssl");
-        let server_name: Option<String> =
-            ssl.optional::<String>("serverName").filter(|name| !name.is_empty());
-        let secured = ["serverName", "caFile", "certFile", "keyFile"].iter().any(|key| ssl.was_there(key));
+        let secured = ["serverName", "caFile", "certFile", "keyFile"].iter().any(|key| ssl.has_text(key));
+        let server_name: String = ssl.or_default("serverName");
         let tls = Tls::read(&mut ssl, Protocols::Both, |_| Some(Security::Full));
         ssl.finish();
         let endpoints = endpoints(fields, &written?, secured)?;
@@ -47,7 +46,7 @@ pub(crate) const BACKEND: Backend = Backend {
                 endpoints: endpoints.clone(),
                 user: user.clone(),
                 tls: Arc::clone(&tls),
-                server_name: server_name.clone(),
+                server_name: Some(server_name.clone()).filter(|name| !name.is_empty()),
             };
             let store: Arc<dyn Store> = Arc::new(Etcd::new(settings, &namespace, clock));
             Box::pin(async move { Ok(store) })

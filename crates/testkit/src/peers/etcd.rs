@@ -114,31 +114,39 @@ impl Etcd {
         Ok(())
     }
 
-    /// Asks its JSON gateway, as `root` if there is a password.
+    /// What it printed so far.
+    pub fn log(&self) -> String {
+        self.process.as_ref().map(Process::log).unwrap_or_default()
+    }
+
+    /// Asks its JSON gateway.
     ///
     /// # Errors
     /// If it does not answer with 200.
-    pub async fn post(&self, path: &str, body: &str, token: &str) -> io::Result<serde_json::Value> {
-        let (head, answer) = ask(self.port, path, body, token).await?;
+    pub async fn post(&self, path: &str, body: &str) -> io::Result<serde_json::Value> {
+        let (head, answer) = ask(self.port, path, body).await?;
         if !head.contains(" 200 ") {
             return Err(io::Error::other(format!("{path}: {answer}")));
         }
         serde_json::from_str(&answer).map_err(io::Error::other)
     }
 
-    /// Forgets old revisions, gives their room back and lifts the alarm, as an administrator does with a full store.
+    /// Removes what begins so, forgets old revisions, gives their room back and lifts the alarm, as an administrator does
+    /// with a full store.
     ///
     /// # Errors
     /// If it refuses.
-    pub async fn make_room(&self) -> io::Result<()> {
-        let read = self.post("/v3/kv/range", r#"{"key": "AA=="}"#, "").await?;
+    pub async fn make_room(&self, prefix: &str) -> io::Result<()> {
+        let range = serde_json::json!({"key": base64(prefix), "range_end": base64(&format!("{prefix}~"))});
+        self.post("/v3/kv/deleterange", &range.to_string()).await?;
+        let read = self.post("/v3/kv/range", r#"{"key": "AA=="}"#).await?;
         let revision = read["header"]["revision"].as_str().unwrap_or_default().to_owned();
-        self.post("/v3/kv/compaction", &format!(r#"{{"revision": "{revision}", "physical": true}}"#), "")
-            .await?;
-        self.post("/v3/maintenance/defragment", "{}", "").await?;
-        self.post("/v3/maintenance/alarm", r#"{"action": "DEACTIVATE", "alarm": "NOSPACE"}"#, "")
-            .await
-            .map(drop)
+        self.post("/v3/kv/compaction", &format!(r#"{{"revision": "{revision}", "physical": true}}"#)).await?;
+        self.post("/v3/maintenance/defragment", "{}").await?;
+        let raised = self.post("/v3/maintenance/alarm", r#"{"action": "GET"}"#).await?;
+        let member = raised["alarms"][0]["memberID"].as_str().unwrap_or_default();
+        let lift = serde_json::json!({"action": "DEACTIVATE", "alarm": "NOSPACE", "memberID": member});
+        self.post("/v3/maintenance/alarm", &lift.to_string()).await.map(drop)
     }
 
     /// Makes a user of that password who may use keys that begin with `prefix`, and demands passwords from now on.
@@ -146,8 +154,6 @@ impl Etcd {
     /// # Errors
     /// If it refuses.
     pub async fn demand_password(&self, user: &str, password: &str, prefix: &str) -> io::Result<()> {
-        use base64::Engine as _;
-        let base64 = |text: &str| base64::prelude::BASE64_STANDARD.encode(text);
         let end = format!("{}~", prefix);
         for (path, body) in [
             ("user/add", serde_json::json!({"name": "root", "password": password})),
@@ -161,10 +167,15 @@ impl Etcd {
             ("user/grant", serde_json::json!({"user": user, "role": "records"})),
             ("enable", serde_json::json!({})),
         ] {
-            self.post(&format!("/v3/auth/{path}"), &body.to_string(), "").await?;
+            self.post(&format!("/v3/auth/{path}"), &body.to_string()).await?;
         }
         Ok(())
     }
+}
+
+fn base64(text: &str) -> String {
+    use base64::Engine as _;
+    base64::prelude::BASE64_STANDARD.encode(text)
 }
 
 fn is_healthy(port: u16) -> io::Result<bool> {
@@ -179,10 +190,10 @@ fn is_healthy(port: u16) -> io::Result<bool> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test asks a program that it started itself")]
-async fn ask(port: u16, path: &str, body: &str, token: &str) -> io::Result<(String, String)> {
+async fn ask(port: u16, path: &str, body: &str) -> io::Result<(String, String)> {
     let mut socket = tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
     let request = format!(
-        "POST {path} HTTP/1.0\r\nContent-Type: application/json\r\nAuthorization: {token}\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST {path} HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
     socket.write_all(request.as_bytes()).await?;
