@@ -31,4 +31,6 @@ mod revocation;
 #[cfg(test)]
 mod single_use;
 #[cfg(test)]
+mod sweeping;
+#[cfg(test)]
 mod unheard;

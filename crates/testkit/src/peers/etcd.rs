@@ -154,7 +154,7 @@ impl Etcd {
     /// # Errors
     /// If it refuses.
     pub async fn demand_password(&self, user: &str, password: &str, prefix: &str) -> io::Result<()> {
-        let end = format!("{}~", prefix);
+        let end = format!("{prefix}~");
         for (path, body) in [
             ("user/add", serde_json::json!({"name": "root", "password": password})),
             ("user/grant", serde_json::json!({"user": "root", "role": "root"})),

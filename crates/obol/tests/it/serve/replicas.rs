@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::thread;
 
 use testkit::TestCa;
-use testkit::peers::{MariaDb, Postgres, Process};
+use testkit::peers::{Etcd, MariaDb, Postgres, Process};
 
 use super::{Answer, Plan, Serving, Wire};
 use crate::run::obol;
@@ -213,7 +213,19 @@ async fn attack_20_two_replicas_on_mysql() {
     assert!(!replicas.first.process.log().contains(PASSWORD));
 }
 
-/// The store is gone when both start: they listen, say why they are not ready, and serve once it is there.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "peer: etcd"]
+async fn attack_20_two_replicas_on_etcd() {
+    let server = Etcd::start().await.unwrap();
+    let storage =
+        format!("storage: {{type: etcd, config: {{endpoints: ['{}'], namespace: obol/}}}}", server.url());
+    let replicas = Replicas::on(Plan::new(), &storage).await;
+    redeems_a_code(&replicas);
+    rotates_a_refresh_token(&replicas);
+    hands_a_device_its_tokens(&replicas);
+}
+
+/// The store is gone when it starts: it listens, says why it is not ready, and serves once the store is there.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "peer: PostgreSQL"]
 async fn a_server_that_comes_later_is_waited_for() {
