@@ -32,7 +32,7 @@ pub(crate) fn trust(fields: &mut Fields<'_>, machine: Machine) -> Trust {
         Machine::Stays => Roots::SystemAnd(pem),
         Machine::Goes => Roots::Only(pem),
     };
-    Trust { roots, identity: None, skip_verify }
+    Trust { roots, skip_verify, ..Trust::default() }
 }
 
 /// One key that holds one such element, as PEM.

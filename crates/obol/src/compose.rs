@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ambient::{Clock as _, Observer};
+use ambient::{Clock as _, Observer, Secret};
 use anyhow::{Context as _, bail};
 use inbound::{Limits, Listener, Pair, PairFiles, ServerTls, Setting, Versions};
 use provider::keys::{Keeper, LongestToken};
@@ -18,6 +18,7 @@ use crate::admin;
 use crate::configuration::{AtRest, Configuration, Surroundings};
 use crate::reload::{InUse, Origin, Reloader};
 use crate::signals;
+use crate::starting::{self, Gate, Reason};
 use crate::telemetry::{self, Audit, Metrics};
 
 /// Listeners that are bound and not yet serving.
@@ -77,7 +78,29 @@ pub(crate) async fn serve(
     let records = Records::new(store, sealing, Arc::clone(&around.random));
     let events = Arc::clone(&around.events);
     let connectors = configuration.connectors;
-    let (provider, longest) = provider(configuration.provider, connectors.clone(), records, around).await?;
+    let setting = Setting {
+        tls: None,
+        limits: small(),
+        clock: Arc::clone(&clock) as Arc<dyn ambient::Clock>,
+        tasks: tasks.clone(),
+        observer: Arc::clone(&metrics) as Arc<dyn Observer<inbound::Event>>,
+    };
+    let keeper = Keeper::new(records.clone(), &configuration.provider, around.clone())?;
+    let reason = Reason::default();
+    let gates =
+        Gates { routes: Gate::new(starting::later()), telemetry: Gate::new(starting::probes(&reason)) };
+    let mut fronts = Some((bound.http, bound.https, bound.telemetry));
+    let mut listen = || match fronts.take() {
+        Some(fronts) => gates.listen(fronts, &setting),
+        None => Ok(()),
+    };
+    let loading = starting::load(&keeper, &*clock, &reason, &mut listen);
+    let loaded = tokio::select! {
+        loaded = loading => loaded.context("the signing keys cannot be loaded")?,
+        () = tasks.stopping() => return Ok(()),
+    };
+    let (provider, longest) =
+        provider(configuration.provider, connectors.clone(), records, keeper, &loaded, around)?;
     if let Some(origin) = origin {
         let in_use = InUse { outline: configuration.outline, connectors };
         let provider = Arc::clone(&provider);
@@ -87,33 +110,15 @@ pub(crate) async fn serve(
     tasks.spawn_until_stop(sweep::run(Arc::clone(&provider)));
 
     let pages = web::Pages::new(&configuration.web.frontend, provider.living().settings.issuer.path())?;
-    let routes = web::router(Arc::clone(&provider), configuration.web, pages);
-    let setting = Setting {
-        tls: None,
-        limits: small(),
-        clock: Arc::clone(&clock) as Arc<dyn ambient::Clock>,
-        tasks: tasks.clone(),
-        observer: Arc::clone(&metrics) as Arc<dyn Observer<inbound::Event>>,
-    };
-    if let Some(listener) = bound.telemetry {
-        let service = hyper_service(telemetry::service(Arc::clone(&provider), Arc::clone(&metrics)));
-        tasks.spawn(listener.serve(service, setting.clone()));
-    }
+    gates.routes.open(web::router(Arc::clone(&provider), configuration.web, pages));
+    gates.telemetry.open(telemetry::service(Arc::clone(&provider), Arc::clone(&metrics)));
     if let (Some(listener), Some(admin)) = (bound.admin, &configuration.admin) {
         let loopback = matches!(admin, admin::Settings::Loopback(_));
         let tls = mutual_tls(admin, &setting)?;
-        let service = hyper_service(admin::service(Arc::clone(&provider), loopback));
+        let service = Gate::new(admin::service(Arc::clone(&provider), loopback));
         tasks.spawn(listener.serve(service, Setting { tls, ..setting.clone() }));
     }
-    if let Some((listener, files)) = bound.https {
-        let tls = tls(&files, &setting)?;
-        tasks.spawn(
-            listener.serve(hyper_service(routes.clone()), Setting { tls: Some(tls), ..setting.clone() }),
-        );
-    }
-    if let Some(listener) = bound.http {
-        tasks.spawn(listener.serve(hyper_service(routes), setting));
-    }
+    listen()?;
     tracing::info!(issuer = &*provider.living().settings.issuer.text, "serving");
     tasks.stopping().await;
     tokio::select! {
@@ -127,15 +132,15 @@ pub(crate) async fn serve(
     Ok(())
 }
 
-async fn provider(
+fn provider(
     settings: Settings,
     connectors: Vec<provider::connector::Opened>,
     records: Records,
+    keeper: Keeper,
+    cookies: &Secret<Vec<u8>>,
     around: Around,
 ) -> anyhow::Result<(Arc<Provider>, LongestToken)> {
-    let keeper = Keeper::new(records.clone(), &settings, around.clone())?;
-    let cookies = keeper.load().await.context("the signing keys cannot be loaded")?;
-    let cookies = Cookies::new(&cookies).context("the stored cookie secret is too short")?;
+    let cookies = Cookies::new(cookies).context("the stored cookie secret is too short")?;
     let ring = Arc::clone(keeper.ring());
     let longest = keeper.longest();
     around.tasks.spawn_until_stop(keeper.run());
@@ -143,6 +148,32 @@ async fn provider(
         opened.connector.warm();
     }
     Ok((Provider::new(Living { settings, connectors }, records, ring, cookies, around), longest))
+}
+
+/// What the listeners answer with.
+struct Gates {
+    routes: Gate,
+    telemetry: Gate,
+}
+
+/// Without TLS, with it, and for probes.
+type Fronts = (Option<Listener>, Option<(Listener, web::TlsFiles)>, Option<Listener>);
+
+impl Gates {
+    fn listen(&self, (http, https, telemetry): Fronts, setting: &Setting) -> anyhow::Result<()> {
+        let tasks = &setting.tasks;
+        if let Some(listener) = telemetry {
+            tasks.spawn(listener.serve(self.telemetry.clone(), setting.clone()));
+        }
+        if let Some((listener, files)) = https {
+            let tls = Some(tls(&files, setting)?);
+            tasks.spawn(listener.serve(self.routes.clone(), Setting { tls, ..setting.clone() }));
+        }
+        if let Some(listener) = http {
+            tasks.spawn(listener.serve(self.routes.clone(), setting.clone()));
+        }
+        Ok(())
+    }
 }
 
 /// DESIGN section 4.10: secrets at rest are sealed, or somebody said that they need not be.
@@ -208,23 +239,6 @@ async fn bind_some(address: Option<SocketAddr>) -> anyhow::Result<Option<Listene
 
 async fn bind(address: SocketAddr) -> anyhow::Result<Listener> {
     Listener::bind(address).await.with_context(|| format!("cannot listen on {address}; is it in use?"))
-}
-
-/// axum's router as hyper hands it requests.
-fn hyper_service(
-    routes: axum::Router,
-) -> impl tower::Service<
-    http::Request<hyper::body::Incoming>,
-    Response = axum::response::Response,
-    Error = std::convert::Infallible,
-    Future: Send,
-> + Clone
-+ Send
-+ Sync
-+ 'static {
-    tower::util::MapRequest::new(routes, |request: http::Request<hyper::body::Incoming>| {
-        request.map(axum::body::Body::new)
-    })
 }
 
 /// Requests of the provider are small: who sends much ahead of being read is no client of it.

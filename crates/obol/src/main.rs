@@ -12,6 +12,7 @@ mod kubeconfigs;
 mod person;
 mod reload;
 mod signals;
+mod starting;
 mod telemetry;
 mod terminal;
 

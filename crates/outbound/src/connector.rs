@@ -12,6 +12,8 @@ use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 use tokio_rustls::client::TlsStream;
 
 use crate::address::{Class, Reach, classify};
@@ -32,6 +34,9 @@ pub enum Link {
     Plain(TcpStream),
     /// `https`
     Tls(Box<TlsStream<TcpStream>>),
+    /// A socket of this machine's file system.
+    #[cfg(unix)]
+    Local(UnixStream),
 }
 
 impl Connector {
@@ -89,6 +94,8 @@ impl Link {
         let socket = match self {
             Self::Plain(stream) => stream,
             Self::Tls(stream) => stream.get_ref().0,
+            #[cfg(unix)]
+            Self::Local(_) => return Reach::Anywhere,
         };
         match socket.peer_addr().map(|peer| classify(peer.ip())) {
             Ok(Class::Private) => Reach::Anywhere,
@@ -106,6 +113,8 @@ impl AsyncRead for Link {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+            #[cfg(unix)]
+            Self::Local(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }
@@ -115,6 +124,8 @@ impl AsyncWrite for Link {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+            #[cfg(unix)]
+            Self::Local(stream) => Pin::new(stream).poll_write(cx, buf),
         }
     }
 
@@ -126,6 +137,8 @@ impl AsyncWrite for Link {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
             Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            #[cfg(unix)]
+            Self::Local(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
         }
     }
 
@@ -137,6 +150,8 @@ impl AsyncWrite for Link {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            #[cfg(unix)]
+            Self::Local(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
@@ -144,6 +159,8 @@ impl AsyncWrite for Link {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            #[cfg(unix)]
+            Self::Local(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

@@ -52,6 +52,14 @@ pub enum DialError {
         /// What the network said.
         source: io::Error,
     },
+    /// Nobody listens at that path.
+    #[error("{path} cannot be connected to: {source}")]
+    Absent {
+        /// The path of the socket.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The peer's certificate or protocol is not acceptable.
     #[error("no TLS with {host}: {source}")]
     Tls {
@@ -148,6 +156,17 @@ impl Dial {
         config: &Arc<ClientConfig>,
     ) -> Result<TlsStream<TcpStream>, DialError> {
         self.timed(host, self.handshake(host, stream, config)).await
+    }
+
+    /// A connection to a socket of this machine's file system, which the operator named: no address, nothing to judge.
+    ///
+    /// # Errors
+    /// [`DialError::Absent`], or [`DialError::Late`].
+    #[cfg(unix)]
+    pub async fn local(&self, path: &std::path::Path) -> Result<tokio::net::UnixStream, DialError> {
+        let named = path.display().to_string();
+        let absent = |source| DialError::Absent { path: named.clone(), source };
+        self.timed(&named, async { tokio::net::UnixStream::connect(path).await.map_err(absent) }).await
     }
 
     async fn connect(&self, host: &str, port: u16, reach: Reach) -> Result<TcpStream, DialError> {

@@ -21,6 +21,8 @@ pub struct Trust {
     pub identity: Option<Identity>,
     /// Believe anybody (`insecureSkipVerify`). Warned about whenever such a configuration is made.
     pub skip_verify: bool,
+    /// Believe a certificate of these roots whatever name it is for (`verify-ca` of databases).
+    pub any_name: bool,
 }
 
 /// Whose certificates are believed. PEM bundles.
@@ -93,7 +95,8 @@ impl Trust {
     pub(crate) fn believed(&self) -> Result<Option<Arc<Believed>>, BadTrust> {
         Ok(match &self.roots {
             _ if self.skip_verify => None,
-            Roots::System => Some(system()),
+            Roots::System if !self.any_name => Some(system()),
+            Roots::System => Some(Arc::new(Believed::fixed(Vec::new(), true))),
             Roots::SystemAnd(pem) => Some(Arc::new(Believed::fixed(named(pem)?, true))),
             Roots::Only(pem) => Some(Arc::new(Believed::fixed(named(pem)?, false))),
             Roots::File(file) => Some(Arc::new(Believed::File(Arc::clone(file)))),
@@ -109,7 +112,7 @@ impl Trust {
             .with_safe_default_protocol_versions()
             .map_err(BadTrust::Setup)?;
         let verifier: Arc<dyn ServerCertVerifier> = if let Some(believed) = believed {
-            believed
+            if self.any_name { Arc::new(AnyName(believed)) } else { believed }
         } else {
             tracing::warn!(
                 "a TLS client is configured with insecureSkipVerify: anybody can pose as its peer"
@@ -190,6 +193,51 @@ impl ServerCertVerifier for Anybody {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// The verifier of `verify-ca`: everything is checked but whose certificate it is.
+#[derive(Debug)]
+struct AnyName(Arc<Believed>);
+
+impl ServerCertVerifier for AnyName {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        // rustls looks at the name last: who fails there has passed everything else.
+        match self.0.verify_server_cert(certificate, intermediates, name, ocsp, now) {
+            Err(rustls::Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) => Ok(ServerCertVerified::assertion()),
+            verified => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
     }
 }
 

@@ -1,10 +1,12 @@
-//! Removing what has expired. Every removal is conditional on the version that was read, so that several replicas
-//! sweeping at once do no harm.
+//! Removing what has expired. Of several replicas one sweeps at a time: whoever takes the turn, a record, has it until the
+//! next is due. Every removal is conditional on the version that was read, so that two who sweep at once, because a clock is
+//! wrong or one of them was slow, do no harm.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use ambient::Time;
+use serde::{Deserialize, Serialize};
 
 use crate::Provider;
 use crate::event::{Event, Trouble};
@@ -14,13 +16,13 @@ use crate::records::device::Device;
 use crate::records::grant::{Grant, RefreshRules};
 use crate::records::revoked::Revoked;
 use crate::records::used::Used;
-use crate::store::StoreError;
+use crate::store::{Kind, Outcome, StoreError};
 
 /// Sweeps until the process ends.
 pub async fn run(provider: Arc<Provider>) {
     loop {
         provider.around().clock.sleep(PAUSE).await;
-        if let Err(error) = provider.sweep().await {
+        if let Err(error) = provider.sweep_in_turn().await {
             let what = format!("expired records stay for now: {error}");
             let trouble = Trouble { at: provider.around().clock.now(), part: "sweep", what };
             provider.around().events.observe(&Event::Trouble(trouble));
@@ -28,7 +30,42 @@ pub async fn run(provider: Arc<Provider>) {
     }
 }
 
+/// Whose turn it is to sweep: nobody's before that moment, in milliseconds since the epoch.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Turn {
+    next: i64,
+}
+
+impl Record for Turn {
+    const KIND: Kind = Kind("sweeping");
+    const SEALED: bool = false;
+
+    fn due(&self) -> Option<Time> {
+        None
+    }
+}
+
 impl Provider {
+    /// One round, unless another replica has done it. Answers whether it was ours.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn sweep_in_turn(&self) -> Result<bool, StoreError> {
+        let now = self.around.clock.now();
+        let ours = Turn { next: (now + PAUSE).millis() };
+        let taken = match self.records.read::<Turn>(TURN).await? {
+            None => self.records.create(TURN, &ours).await?,
+            // One that is further away than any turn was taken by a clock that went wrong.
+            Some(turn) if now.millis() < turn.value.next && turn.value.next <= ours.next => return Ok(false),
+            Some(turn) => self.records.put(TURN, turn.stamped(), &ours).await?,
+        };
+        if taken == Outcome::Lost {
+            return Ok(false);
+        }
+        self.sweep().await?;
+        Ok(true)
+    }
+
     /// One round: as many batches as there are.
     ///
     /// # Errors
@@ -74,5 +111,7 @@ impl Provider {
     }
 }
 
+/// Between two rounds, of all replicas together.
 const PAUSE: Duration = Duration::from_secs(60);
 const BATCH: usize = 500;
+const TURN: &str = "turn";

@@ -166,7 +166,7 @@ impl IssuerSpec {
         let trust = Trust {
             roots: self.ca_pem.clone().map_or(Roots::System, Roots::Only),
             identity: self.identity.clone(),
-            skip_verify: false,
+            ..Trust::default()
         };
         let fetch = Client::new(&means.dial, Options { trust, ..Options::default() })
             .map_err(|source| BadIssuer::Trust { url: Arc::clone(&self.url), source })?;

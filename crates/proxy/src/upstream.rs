@@ -67,7 +67,7 @@ impl Target {
         };
         let credential =
             outbound::Credential { origin: self.server.clone(), bearer, headers: HeaderMap::new() };
-        let trust = Trust { roots: self.roots.clone(), identity, skip_verify: false };
+        let trust = Trust { roots: self.roots.clone(), identity, ..Trust::default() };
         let options = Options { trust, credential: Some(credential), ..Options::default() };
         Ok(Reviews::new(Client::new(dial, options)?, self.server.clone()))
     }
@@ -133,8 +133,8 @@ impl Upstream {
         Ok(Self {
             authority,
             prefix: target.server.path().trim_end_matches('/').to_owned(),
-            ours: Lane::new(dial, &Trust { roots: target.roots.clone(), identity, skip_verify: false })?,
-            theirs: Lane::new(dial, &Trust { roots: target.roots, identity: None, skip_verify: false })?,
+            ours: Lane::new(dial, &Trust { roots: target.roots.clone(), identity, ..Trust::default() })?,
+            theirs: Lane::new(dial, &Trust { roots: target.roots, identity: None, ..Trust::default() })?,
             credential: target.credential,
         })
     }

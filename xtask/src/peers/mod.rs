@@ -53,7 +53,7 @@ pub(crate) fn begin() -> Pending {
 pub(crate) fn install() -> Result<Places> {
     let cache = Cache::open()?;
     let mut packages: Vec<&str> =
-        PACKAGES.iter().filter(|(program, _)| which(program).is_none()).map(|(_, name)| *name).collect();
+        PACKAGES.iter().filter(|(program, _)| located(program).is_none()).map(|(_, name)| *name).collect();
     if !kubernetes::is_built(&cache) {
         packages.extend(kubernetes::BUILT_WITH);
     }
@@ -80,7 +80,7 @@ pub(crate) fn install() -> Result<Places> {
         ("OBOL_PEER_PYTHON_PACKAGES", python),
     ]);
     for (variable, program) in PROGRAMS {
-        places.insert(variable, which(program).with_context(|| format!("{program} is not on the PATH"))?);
+        places.insert(variable, located(program).with_context(|| format!("{program} is not on the PATH"))?);
     }
     Ok(Places(places))
 }
@@ -91,6 +91,18 @@ pub(crate) fn program(name: &str, package: &str) -> Result<PathBuf> {
         apt::install(&Cache::open()?, &[package])?;
     }
     which(name).with_context(|| format!("{name} is not on the PATH"))
+}
+
+/// Debian keeps PostgreSQL's programs apart, one folder a version.
+fn located(program: &str) -> Option<PathBuf> {
+    let versions = || {
+        let entries = fs::read_dir("/usr/lib/postgresql").ok()?;
+        let mut found: Vec<_> =
+            entries.flatten().map(|entry| entry.path().join("bin").join(program)).collect();
+        found.sort();
+        found.into_iter().rfind(|path| path.is_file())
+    };
+    which(program).or_else(versions)
 }
 
 /// The folder that outlives builds and is shared by the work trees of one user.
@@ -149,16 +161,19 @@ fn fingerprint(text: &str) -> String {
 }
 
 /// Programs that Debian ships, and their packages.
-const PACKAGES: [(&str, &str); 13] = [
+const PACKAGES: [(&str, &str); 16] = [
     ("apache2", "libapache2-mod-auth-openidc"),
     ("chromium", "chromium"),
     ("curl", "curl"),
     ("etcd", "etcd-server"),
     ("jq", "jq"),
     ("ldapmodify", "ldap-utils"),
+    ("mariadb", "mariadb-client-core"),
+    ("mariadbd", "mariadb-server-core"),
     ("node", "nodejs"),
     ("npm", "npm"),
     ("openssl", "openssl"),
+    ("postgres", "postgresql"),
     ("python3", "python3"),
     ("samba", "samba-ad-dc"),
     ("samba-tool", "samba-ad-provision"),
@@ -166,15 +181,19 @@ const PACKAGES: [(&str, &str); 13] = [
 ];
 
 /// Of these, what tests start themselves.
-const PROGRAMS: [(&str, &str); 12] = [
+const PROGRAMS: [(&str, &str); 16] = [
     ("OBOL_PEER_APACHE", "apache2"),
     ("OBOL_PEER_CHROMIUM", "chromium"),
     ("OBOL_PEER_CURL", "curl"),
     ("OBOL_PEER_ETCD", "etcd"),
     ("OBOL_PEER_JQ", "jq"),
     ("OBOL_PEER_LDAPMODIFY", "ldapmodify"),
+    ("OBOL_PEER_MARIADB", "mariadb"),
+    ("OBOL_PEER_MARIADBD", "mariadbd"),
+    ("OBOL_PEER_MARIADB_INSTALL_DB", "mariadb-install-db"),
     ("OBOL_PEER_NODE", "node"),
     ("OBOL_PEER_OPENSSL", "openssl"),
+    ("OBOL_PEER_POSTGRES", "postgres"),
     ("OBOL_PEER_PYTHON", "python3"),
     ("OBOL_PEER_SAMBA", "samba"),
     ("OBOL_PEER_SAMBA_TOOL", "samba-tool"),

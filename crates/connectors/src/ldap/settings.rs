@@ -155,7 +155,7 @@ fn trust(fields: &mut Fields<'_>) -> Option<Trust> {
         }
     };
     let roots = inline.map(|Base64(pem)| pem).filter(|pem| !pem.is_empty()).or(file?);
-    Some(Trust { roots: roots.map_or(Roots::System, Roots::Only), identity, skip_verify })
+    Some(Trust { roots: roots.map_or(Roots::System, Roots::Only), identity, skip_verify, ..Trust::default() })
 }
 
 struct PemFile;

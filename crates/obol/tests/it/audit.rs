@@ -50,7 +50,7 @@ impl Recorded {
         }
         let roots = Roots::Only(ca.pem().as_bytes().to_vec());
         let options =
-            Options { trust: Trust { roots, identity: None, skip_verify: false }, ..Options::default() };
+            Options { trust: Trust { roots, identity: None, skip_verify: false, any_name: false }, ..Options::default() };
         let client = Client::new(&Dial::new(Arc::new(SystemClock::default())), options).unwrap();
         let [serving, _, metrics] = <[Url; 3]>::try_from(printed).unwrap();
         Self { child, serving, metrics, client, folder }

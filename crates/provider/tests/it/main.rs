@@ -31,6 +31,8 @@ mod revocation;
 #[cfg(test)]
 mod single_use;
 #[cfg(test)]
+mod sweeping;
+#[cfg(test)]
 mod unheard;
 #[cfg(test)]
 mod ways;

@@ -51,13 +51,33 @@ fn faults_say_where_and_what_to_write() {
         ("{config: {}}", "1:1: error: type: is missing; add it\n"),
         (
             "{type: sqlite}",
-            "1:8: error: type: is \"sqlite\", which is not known; write one of memory, sqlite3\n",
+            "1:8: error: type: is \"sqlite\", which is not known; write one of etcd, memory, mysql, postgres, sqlite3\n",
         ),
         (
-            "{type: postgres}",
-            "1:8: error: type: is \"postgres\", which is not there yet; write one of memory, sqlite3\n",
+            "{type: kubernetes}",
+            "1:8: error: type: is \"kubernetes\", which is not there yet; write one of etcd, memory, mysql, postgres, sqlite3\n",
         ),
         ("{type: sqlite3}", "1:1: error: config.file: is missing; add it\n"),
+        (
+            "{type: postgres, config: {host: 'db:x', database: d, user: u}}",
+            "1:26: error: config: has a host that cannot be read; write host, host:port, or the path of a socket\n",
+        ),
+        (
+            "{type: postgres, config: {host: db, database: d, user: u, ssl: {certFile: x}}}",
+            "1:59: error: config.ssl: has only one of certFile and keyFile; write both, or neither\n",
+        ),
+        (
+            "{type: postgres, config: {host: db, database: d, user: u, ssl: {caFile: /nowhere/ca.pem}}}",
+            "1:59: error: config.ssl: cannot set up TLS: cannot read /nowhere/ca.pem: No such file or directory (os error 2); mend the files\n",
+        ),
+        (
+            "{type: etcd, config: {endpoints: ['unix:///run/etcd']}}",
+            "1:22: error: config: has endpoints that cannot be read; write each as http://host:port or https://host:port\n",
+        ),
+        (
+            "{type: mysql, config: {host: db, database: d, user: u, ssl: {mode: custom}}}",
+            "1:56: error: config.ssl: has mode custom and no files; write caFile, or another mode\n",
+        ),
         (
             "{type: sqlite3, config: {file: ''}}",
             "1:32: error: config.file: names no file; write a path, or `:memory:`\n",
@@ -80,7 +100,34 @@ fn every_key_is_known_to_the_reference_page() {
     let faults = Faults::rehearsal();
     stores::rehearse(&faults);
     let known: Vec<_> = faults.known_keys().into_iter().map(|key| (key.pattern, key.required)).collect();
-    assert_eq!(known, [(String::from("storage.config.file"), true)]);
+    let required: Vec<_> = known.iter().filter(|(_, required)| *required).map(|(key, _)| &**key).collect();
+    assert_eq!(
+        required,
+        [
+            "storage.config.database",
+            "storage.config.endpoints",
+            "storage.config.file",
+            "storage.config.host",
+            "storage.config.user"
+        ]
+    );
+    for key in [
+        "maxOpenConns",
+        "maxIdleConns",
+        "connMaxLifetime",
+        "connectionTimeout",
+        "password",
+        "port",
+        "ssl.mode",
+        "ssl.caFile",
+        "ssl.certFile",
+        "ssl.keyFile",
+        "ssl.serverName",
+        "namespace",
+        "username",
+    ] {
+        assert!(known.contains(&(format!("storage.config.{key}"), false)), "{key}");
+    }
 }
 
 fn decode(text: &str, environment: &Environment) -> (Option<Plan>, String) {

@@ -1,18 +1,18 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ambient::{BoxFuture, SystemClock};
+use ambient::{BoxFuture, Clock, SystemClock};
 use provider::store::{Kind, Outcome, Rec, Stamp, Store, StoreError};
 use stores::sqlite::{Place, Sqlite};
 use tempfile::TempDir;
-use testkit::conformance::store::{Site, processes, run_all};
+use testkit::conformance::store::{Site, pages_over, processes, run_all};
 
 struct Folder(Arc<TempDir>);
 
 impl Site for Folder {
-    fn open(&self) -> BoxFuture<'static, Arc<dyn Store>> {
-        let folder = Arc::clone(&self.0);
-        Box::pin(async move { open(&folder.path().join("obol.db")).await.unwrap() })
+    fn open_at(&self, clock: Arc<dyn Clock>) -> BoxFuture<'static, Arc<dyn Store>> {
+        let path = self.0.path().join("obol.db");
+        Box::pin(async move { Sqlite::open(Place::File(path), clock).await.unwrap() })
     }
 }
 
@@ -20,10 +20,10 @@ impl Site for Folder {
 struct InMemory(Arc<tokio::sync::OnceCell<Arc<dyn Store>>>);
 
 impl Site for InMemory {
-    fn open(&self) -> BoxFuture<'static, Arc<dyn Store>> {
+    fn open_at(&self, clock: Arc<dyn Clock>) -> BoxFuture<'static, Arc<dyn Store>> {
         let cell = Arc::clone(&self.0);
         Box::pin(async move {
-            let opened = Sqlite::open(Place::Memory, Arc::new(SystemClock::default()));
+            let opened = Sqlite::open(Place::Memory, clock);
             Arc::clone(cell.get_or_init(async || opened.await.unwrap()).await)
         })
     }
@@ -40,12 +40,14 @@ async fn keeps_the_contract_in_memory() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn four_processes_agree_although_one_is_killed() {
+async fn four_processes_agree_although_they_are_killed() {
     let folder = TempDir::new().unwrap();
     let place = folder.path().join("obol.db");
-    processes::run("sqlite::four_processes_agree_although_one_is_killed", place.to_str().unwrap(), |place| {
-        Box::pin(async move { open(Path::new(&place)).await.unwrap() })
-    })
+    processes::run(
+        "sqlite::four_processes_agree_although_they_are_killed",
+        place.to_str().unwrap(),
+        |place| Box::pin(async move { open(Path::new(&place)).await.unwrap() }),
+    )
     .await;
 }
 
@@ -61,6 +63,21 @@ async fn many_open_a_new_database_at_once() {
     for opened in opening.join_all().await {
         assert_eq!(opened.unwrap().get(KIND, "a").await.unwrap(), None);
     }
+}
+
+#[tokio::test]
+async fn pages_over_a_hundred_thousand_records() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("obol.db");
+    let store = open(&path).await.unwrap();
+    run_sql(
+        &path,
+        "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 99999)
+         INSERT INTO obol_records (kind, key, stamp, terms, body)
+         SELECT 'conformance', CAST('key/' || i AS BLOB), randomblob(16), x'', x'' FROM n",
+    )
+    .await;
+    pages_over(&store).await;
 }
 
 #[cfg(unix)]

@@ -8,22 +8,34 @@ mod durability;
 mod listing;
 pub mod processes;
 mod races;
+mod recovery;
 mod searches;
 mod watching;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use ambient::{BoxFuture, Tasks};
+use ambient::{BoxFuture, Clock, SystemClock, Tasks};
 use bytes::Bytes;
 use provider::store::{Kind, Outcome, Rec, Stamp, Store, Term};
 
 pub(super) use cancelled::dropped_after;
+pub use listing::{LARGE, pages_over};
 
 /// A place that holds records, empty at first.
 pub trait Site: Send + Sync + 'static {
     /// A handle on the records of this place. Called again, another handle on the same records.
-    fn open(&self) -> BoxFuture<'static, Arc<dyn Store>>;
+    fn open_at(&self, clock: Arc<dyn Clock>) -> BoxFuture<'static, Arc<dyn Store>>;
+
+    /// The same, by the machine's clock.
+    fn open(&self) -> BoxFuture<'static, Arc<dyn Store>> {
+        self.open_at(Arc::new(SystemClock::default()))
+    }
+
+    /// Kills the server that keeps the records and starts it again; nothing, where there is none.
+    fn restart(&self) -> BoxFuture<'static, ()> {
+        Box::pin(async {})
+    }
 }
 
 /// Runs every case, each on a site of its own, and says which ones failed.
@@ -58,6 +70,7 @@ const CASES: &[(&str, Case)] = cases! {
     watching: wakes_after_each_kind_of_change, misses_nothing_between_two_waits, wakes_for_another_handle;
     durability: another_handle_sees_acknowledged_writes, persistent_records_outlive_their_handle;
     cancelled: writes_happen_whole_or_not_at_all;
+    recovery: a_handle_outlives_a_restart, clocks_that_differ_change_nothing;
 };
 
 /// A case that takes longer hangs.

@@ -6,7 +6,10 @@
 mod apiserver;
 mod etcd;
 mod kubectl;
+mod mariadb;
 mod node;
+#[cfg(unix)]
+mod postgres;
 mod process;
 mod samba;
 mod slapd;
@@ -17,7 +20,10 @@ use std::path::PathBuf;
 pub use apiserver::{ApiServer, OpenIdConnect, Options as ApiServerOptions};
 pub use etcd::Etcd;
 pub use kubectl::{Kubectl, Said};
+pub use mariadb::MariaDb;
 pub use node::node;
+#[cfg(unix)]
+pub use postgres::Postgres;
 pub use process::{Process, free_port, until};
 pub use samba::Samba;
 pub use slapd::Slapd;

@@ -53,6 +53,26 @@ impl Process {
         outcome.map_err(|error| io::Error::other(format!("{error}; its log ends:\n{}", self.log_end())))
     }
 
+    /// The same with a probe that does not wait, whose future may go from thread to thread.
+    ///
+    /// # Errors
+    /// If the program ends, or time runs out; with the end of its log.
+    pub async fn ready_when(&mut self, mut probe: impl FnMut() -> bool + Send) -> io::Result<()> {
+        let polling = async {
+            while !probe() {
+                if let Some(status) = self.child.try_wait()? {
+                    return Err(io::Error::other(format!("{} ended with {status}", self.name)));
+                }
+                pause().await;
+            }
+            Ok(())
+        };
+        let outcome = tokio::time::timeout(DEADLINE, polling).await;
+        let outcome =
+            outcome.unwrap_or_else(|_| Err(io::Error::other(format!("{} is not ready in time", self.name))));
+        outcome.map_err(|error| io::Error::other(format!("{error}; its log ends:\n{}", self.log_end())))
+    }
+
     /// Waits until it ends by itself.
     ///
     /// # Errors

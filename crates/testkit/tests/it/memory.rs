@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ambient::BoxFuture;
+use ambient::{BoxFuture, Clock};
 use provider::store::Store;
 use testkit::MemoryStore;
 use testkit::conformance::store::{Site, run_all};
@@ -10,7 +10,7 @@ use testkit::conformance::store::{Site, run_all};
 struct InMemory(Arc<MemoryStore>);
 
 impl Site for InMemory {
-    fn open(&self) -> BoxFuture<'static, Arc<dyn Store>> {
+    fn open_at(&self, _: Arc<dyn Clock>) -> BoxFuture<'static, Arc<dyn Store>> {
         let store = Arc::clone(&self.0) as Arc<dyn Store>;
         Box::pin(async move { store })
     }

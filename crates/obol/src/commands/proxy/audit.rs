@@ -268,7 +268,7 @@ impl Auditing {
         };
         let headers = http::HeaderMap::new();
         let options = Options {
-            trust: Trust { roots, identity, skip_verify: false },
+            trust: Trust { roots, identity, skip_verify: false, any_name: false },
             credential: Some(outbound::Credential { origin: url.clone(), bearer, headers }),
             deadline: WITHIN,
         };

@@ -1,9 +1,10 @@
-//! Two replicas on one SQLite file: whatever is good once is good once, and nobody meets a fault of ours.
+//! Two replicas on one store: whatever is good once is good once, and nobody meets a fault of ours.
 
 use std::fmt::Write as _;
 use std::thread;
 
-use testkit::peers::Process;
+use testkit::TestCa;
+use testkit::peers::{Etcd, MariaDb, Postgres, Process};
 
 use super::{Answer, Plan, Serving, Wire};
 use crate::run::obol;
@@ -18,9 +19,14 @@ struct Replicas {
 impl Replicas {
     async fn start() -> Self {
         let plan = Plan::new();
-        let database = plan.path("obol.db");
+        let storage =
+            format!("storage: {{type: sqlite3, config: {{file: '{}'}}}}", plan.path("obol.db").display());
+        Self::on(plan, &storage).await
+    }
+
+    async fn on(plan: Plan, storage: &str) -> Self {
         let config = plan.bare(
-            &format!("storage: {{type: sqlite3, config: {{file: '{}'}}}}\nsealing: none", database.display()),
+            &format!("{storage}\nsealing: none"),
             "oauth2: {skipApprovalScreen: true}\n\
              expiry: {refreshTokens: {reuseInterval: 0s}}",
         );
@@ -104,7 +110,10 @@ fn parameter(url: &str, name: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn attack_20_of_two_replicas_one_redeems_a_code() {
-    let replicas = Replicas::start().await;
+    redeems_a_code(&Replicas::start().await);
+}
+
+fn redeems_a_code(replicas: &Replicas) {
     for _ in 0..4 {
         let code = replicas.sign_in();
         let form =
@@ -118,7 +127,10 @@ async fn attack_20_of_two_replicas_one_redeems_a_code() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn attack_20_of_two_replicas_one_rotates_a_refresh_token() {
-    let replicas = Replicas::start().await;
+    rotates_a_refresh_token(&Replicas::start().await);
+}
+
+fn rotates_a_refresh_token(replicas: &Replicas) {
     for _ in 0..4 {
         let code = replicas.sign_in();
         let form = format!(
@@ -138,7 +150,10 @@ async fn attack_20_of_two_replicas_one_rotates_a_refresh_token() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn attack_20_of_two_replicas_one_hands_a_device_its_tokens() {
-    let replicas = Replicas::start().await;
+    hands_a_device_its_tokens(&Replicas::start().await);
+}
+
+fn hands_a_device_its_tokens(replicas: &Replicas) {
     for _ in 0..4 {
         let client = "client_id=robot&client_secret=canary-secret&scope=openid+offline_access";
         let codes = replicas.first.wire.post("/device/code", client).unwrap().json();
@@ -171,6 +186,107 @@ async fn attack_20_of_two_replicas_one_hands_a_device_its_tokens() {
         assert!(granted[0]["refresh_token"].is_string());
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "peer: PostgreSQL"]
+async fn attack_20_two_replicas_on_postgres() {
+    let server = Postgres::start(&TestCa::new(), PASSWORD).await.unwrap();
+    server.create_database("obol").unwrap();
+    let replicas = Replicas::on(Plan::new(), &on_server("postgres", server.port(), "disable")).await;
+    redeems_a_code(&replicas);
+    rotates_a_refresh_token(&replicas);
+    hands_a_device_its_tokens(&replicas);
+    assert!(!replicas.first.process.log().contains(PASSWORD));
+    let kept = "SELECT count(*) FROM obol_records WHERE kind = 'keys'";
+    assert_eq!(server.sql("obol", kept).unwrap(), "1", "one set of keys for both");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "peer: MariaDB"]
+async fn attack_20_two_replicas_on_mysql() {
+    let server = MariaDb::start(&TestCa::new(), PASSWORD).await.unwrap();
+    server.create_database("obol").unwrap();
+    let replicas = Replicas::on(Plan::new(), &on_server("mysql", server.port(), "'false'")).await;
+    redeems_a_code(&replicas);
+    rotates_a_refresh_token(&replicas);
+    hands_a_device_its_tokens(&replicas);
+    assert!(!replicas.first.process.log().contains(PASSWORD));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "peer: etcd"]
+async fn attack_20_two_replicas_on_etcd() {
+    let server = Etcd::start().await.unwrap();
+    let storage =
+        format!("storage: {{type: etcd, config: {{endpoints: ['{}'], namespace: obol/}}}}", server.url());
+    let replicas = Replicas::on(Plan::new(), &storage).await;
+    redeems_a_code(&replicas);
+    rotates_a_refresh_token(&replicas);
+    hands_a_device_its_tokens(&replicas);
+}
+
+/// The store is gone when it starts: it listens, says why it is not ready, and serves once the store is there.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "peer: PostgreSQL"]
+async fn a_server_that_comes_later_is_waited_for() {
+    let mut server = Postgres::start(&TestCa::new(), PASSWORD).await.unwrap();
+    server.create_database("obol").unwrap();
+    server.kill();
+    let (plan, telemetry) = (Plan::new(), testkit::peers::free_port().unwrap());
+    let more = format!("telemetry: {{http: '127.0.0.1:{telemetry}'}}\nsealing: none");
+    let config = plan.stored(&on_server("postgres", server.port(), "disable"), &more);
+    let process = waits(&plan, &config, telemetry).await;
+    server.restart().await.unwrap();
+    let wire = Wire::plain(plan.port);
+    testkit::peers::until("readiness", async || {
+        let answer = Wire::plain(telemetry).get("/healthz/ready").ok_or("no answer")?;
+        if answer.status == 200 { Ok(()) } else { Err(answer.body) }
+    })
+    .await
+    .unwrap();
+    Serving { process, plan, wire }.still_serves();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_not_there_is_waited_for_and_the_probes_say_so() {
+    let (plan, nobody) = (Plan::new(), testkit::peers::free_port().unwrap());
+    let telemetry = testkit::peers::free_port().unwrap();
+    let more = format!("telemetry: {{http: '127.0.0.1:{telemetry}'}}\nsealing: none");
+    let config = plan.stored(&on_server("postgres", nobody, "disable"), &more);
+    let process = waits(&plan, &config, telemetry).await;
+    let wire = Wire::plain(plan.port);
+    Serving { process, plan, wire }.stop().await;
+}
+
+/// Starts it, and sees that it tells why it does not serve.
+async fn waits(plan: &Plan, config: &str, telemetry: u16) -> Process {
+    let mut process = plan.start(config);
+    let probes = Wire::plain(telemetry);
+    process
+        .ready(async || probes.get("/healthz/live").is_some_and(|answer| answer.status == 200))
+        .await
+        .unwrap();
+    let why = testkit::peers::until("the reason", async || {
+        let answer = probes.get("/healthz/ready").ok_or("no answer")?;
+        if answer.body.contains("cannot be connected to") { Ok(answer) } else { Err(answer.body) }
+    });
+    assert_eq!(why.await.unwrap().status, 503);
+    let answer = Wire::plain(plan.port).get("/keys").unwrap();
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("5")), "{answer:?}");
+    let log = process.log();
+    assert_eq!(log.matches("the store is unavailable").count(), 1, "told once: {log}");
+    assert!(!log.contains(PASSWORD), "{log}");
+    process
+}
+
+/// The section `storage` for a database `obol` there.
+fn on_server(kind: &str, port: u16, mode: &str) -> String {
+    format!(
+        "storage: {{type: {kind}, config: {{host: 127.0.0.1, port: {port}, database: obol, user: obol, password: {PASSWORD}, ssl: {{mode: {mode}}}}}}}"
+    )
+}
+
+const PASSWORD: &str = "canary-Pass_1";
 
 fn post_with(wire: &Wire, path: &str, lines: &str, form: &str) -> Answer {
     let head = format!(

@@ -49,7 +49,7 @@ impl Hook {
         let credential = Credential { origin: url.clone(), bearer, headers: http::HeaderMap::new() };
         let roots = Roots::Only(self.ca.pem().as_bytes().to_vec());
         let options = Options {
-            trust: Trust { roots, identity: None, skip_verify: false },
+            trust: Trust { roots, identity: None, skip_verify: false, any_name: false },
             credential: Some(credential),
             deadline: Duration::from_secs(30),
         };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use provider::store::{Outcome, Page};
+use provider::store::{Outcome, Page, Store};
 
 use super::{KIND, Site, create, keys, list, race, record, stamp};
 
@@ -66,6 +66,17 @@ pub(super) async fn a_limit_is_at_least_one(site: Arc<dyn Site>) {
     create(&store, &record("b", 2)).await;
     let page = store.find(KIND, None, None, 0).await.unwrap();
     assert_eq!((keys(&page.records), page.next.as_deref()), (vec!["a"], Some("a")));
+}
+
+/// How many records a store must page through with ease.
+pub const LARGE: u64 = 100_000;
+
+/// Pages through the kind `conformance`, which holds `key/0` to `key/99999` ([`LARGE`]) and nothing else. Whoever calls
+/// has put them there, in the way that is quickest for the engine.
+pub async fn pages_over(store: &Arc<dyn Store>) {
+    let mut expected: Vec<String> = (0..LARGE).map(key).collect();
+    expected.sort();
+    assert_eq!(keys(&list(store, None, 1000).await), expected);
 }
 
 /// Keys of different lengths, so that byte order is not the order of the numbers.
