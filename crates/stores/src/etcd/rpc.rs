@@ -3,13 +3,14 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use ambient::{BoxFuture, Secret};
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{HeaderMap, Request, Uri};
 use hyper_util::client::legacy::Client;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use outbound::{Dial, DialError, Link, Reach};
 
 use super::proto::{self, Message};
@@ -47,7 +48,14 @@ impl Rpc {
     pub(super) fn new(dial: Dial, settings: Settings) -> Self {
         let settings = Arc::new(settings);
         let connector = Connector { dial, settings: Arc::clone(&settings) };
-        let client = Client::builder(TokioExecutor::new()).http2_only(true).build(connector);
+        let client = Client::builder(TokioExecutor::new())
+            .http2_only(true)
+            // A member that vanished without a word is noticed while somebody waits for it, within a call's patience. etcd
+            // hangs up on whom it hears from more often than each five seconds.
+            .timer(TokioTimer::new())
+            .http2_keep_alive_interval(Duration::from_secs(6))
+            .http2_keep_alive_timeout(Duration::from_secs(3))
+            .build(connector);
         Self { client, settings, first: AtomicUsize::new(0), token: Mutex::default() }
     }
 

@@ -270,6 +270,8 @@ impl<E: Engine> Shared<E> {
             biased;
             done = work => done.map_err(|fault| self.told(&fault)),
             () = self.clock.sleep(PATIENCE) => {
+                // The network may have forgotten the others as well.
+                self.pool.empty();
                 Err(self.unavailable(&format!("no answer within {} s", PATIENCE.as_secs())))
             }
         }

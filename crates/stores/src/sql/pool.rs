@@ -67,7 +67,7 @@ impl<E: Engine> Pool<E> {
     }
 
     /// Drops what is parked: it was opened before the server went away.
-    fn empty(&self) {
+    pub(super) fn empty(&self) {
         let gone = std::mem::take(&mut *self.lock());
         drop(gone);
     }
