@@ -9,6 +9,7 @@
 )]
 
 mod attacks;
+mod conformance;
 mod generate;
 mod hostile;
 mod inspect;
