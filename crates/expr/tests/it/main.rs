@@ -10,6 +10,7 @@
 
 mod attacks;
 mod conformance;
+mod costs;
 mod generate;
 mod hostile;
 mod inspect;
