@@ -1,6 +1,6 @@
 //! What is wrong with a configuration: everything at once, so that nobody mends one fault per start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -62,6 +62,8 @@ struct Gathered {
     faults: Vec<Fault>,
     left_out: usize,
     known: BTreeMap<String, (Kind, bool)>,
+    /// The shapes of the paths that are known.
+    seen: HashSet<u64>,
     unsupported: Vec<String>,
 }
 
@@ -150,16 +152,17 @@ impl Faults {
         self.strict
     }
 
-    pub(crate) fn know(&self, pattern: &str, kind: Kind, required: bool) {
+    /// The text is made for the first of a thousand policies alone.
+    pub(crate) fn know(&self, path: &Path, kind: Kind, required: bool) {
         let mut gathered = self.lock();
-        if !gathered.known.contains_key(pattern) {
-            gathered.known.insert(pattern.to_owned(), (kind, required));
+        if gathered.seen.insert(path.shape()) {
+            gathered.known.entry(path.pattern()).or_insert((kind, required));
         }
     }
 
     pub(crate) fn add_unsupported(&self, path: &Path, why: &str) {
         let note = if why.is_empty() { String::new() } else { format!(" ({why})") };
-        self.lock().unsupported.push(format!("{}{note}", path.as_str()));
+        self.lock().unsupported.push(format!("{path}{note}"));
     }
 
     /// Whether further faults would only be counted.
@@ -171,7 +174,7 @@ impl Faults {
         if self.rehearsal {
             return;
         }
-        let (file, path) = (path.file().map(str::to_owned), path.as_str().to_owned());
+        let (file, path) = (path.file().map(str::to_owned), path.to_string());
         let fault = Fault { severity, file, path, line: at.line, column: at.column, what, instead };
         let mut gathered = self.lock();
         if gathered.faults.len() >= LISTED {

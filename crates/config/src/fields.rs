@@ -171,7 +171,7 @@ impl<'f> Fields<'f> {
     /// The value of `key`, null counting as absent, for readings that need more than a [`Read`].
     pub fn take(&mut self, key: &str) -> Option<Field<'f>> {
         self.know(key, Kind::Any, false);
-        let rehearsed = self.faults.is_rehearsal() && self.path.pattern().len() < REHEARSED;
+        let rehearsed = self.faults.is_rehearsal() && self.path.length() < REHEARSED;
         self.found(key).or_else(|| rehearsed.then(|| self.absent(key)))
     }
 
@@ -270,7 +270,7 @@ impl<'f> Fields<'f> {
     }
 
     fn know(&self, key: &str, kind: Kind, required: bool) {
-        self.faults.know(self.path.key(key).pattern(), kind, required);
+        self.faults.know(&self.path.key(key), kind, required);
     }
 
     fn at_key(&self, key: &str, at: Position, node: Node) -> Field<'f> {
@@ -282,7 +282,7 @@ impl<'f> Fields<'f> {
     }
 
     fn rehearse<T: Read>(&self, key: &str) -> Option<T> {
-        if self.faults.is_rehearsal() && self.path.pattern().len() < REHEARSED {
+        if self.faults.is_rehearsal() && self.path.length() < REHEARSED {
             T::read(&self.absent(key));
         }
         None

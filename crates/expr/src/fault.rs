@@ -155,6 +155,8 @@ mod tests {
         assert_eq!(nearest("startwith", names), Some("startsWith"));
         assert_eq!(nearest("startsWiht", names), Some("startsWith"));
         assert_eq!(nearest("sise", names), Some("size"));
+        assert_eq!(nearest("clamz", names), Some("claims"), "two letters off are near to a word of five");
+        assert_eq!(nearest("sixx", names), None, "and not to one of four");
         assert_eq!(nearest("zzzz", names), None);
         assert_eq!(nearest("", names), None);
     }

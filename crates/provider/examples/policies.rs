@@ -1,7 +1,7 @@
-//! What policies cost: reading and compiling them, and a decision among them. For `cargo xtask bench policies`.
+//! What policies cost: reading and compiling them, and a decision among them. For `cargo xtask bench`.
 //!
 //! `policies COUNT` prints bytes of YAML, milliseconds to read, compile and index them, and nanoseconds a decision takes:
-//! one that an indexed text finds, one that nothing matches, and one among policies that only the audience tells apart.
+//! one that an indexed text finds, and one that nothing matches.
 
 #![expect(clippy::print_stdout, reason = "its result is what it prints")]
 

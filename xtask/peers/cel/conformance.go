@@ -14,13 +14,11 @@ import (
 	"cel.dev/expr"
 	"cel.dev/expr/conformance/test"
 	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
 	"github.com/google/cel-go/common/types/traits"
 	"google.golang.org/protobuf/encoding/prototext"
-
-	_ "cel.dev/expr/conformance/proto2"
-	_ "cel.dev/expr/conformance/proto3"
 )
 
 // A case of the specification: what to evaluate with which variables, and what comes out.
@@ -31,9 +29,18 @@ type simple struct {
 	Types map[string]string `json:"types,omitempty"`
 	Value string            `json:"value,omitempty"`
 	Fails bool              `json:"fails,omitempty"`
+	// What the static check finds.
+	Type string `json:"type,omitempty"`
+	// The specification runs it without the static check.
+	Unchecked bool `json:"unchecked,omitempty"`
 	// Why the case is none for us, if it is none.
 	Beside string `json:"beside,omitempty"`
 }
+
+const (
+	messages = "messages of protobuf"
+	host     = "functions that the host program brings"
+)
 
 func conformance(out *bufio.Writer) error {
 	program, err := os.Executable()
@@ -74,57 +81,131 @@ func conformance(out *bufio.Writer) error {
 }
 
 func convert(one *test.SimpleTest) simple {
-	made := simple{Expr: one.Expr, Vars: map[string]string{}, Types: map[string]string{}}
-	if one.Container != "" {
-		made.Beside = "a container of names"
-	}
-	if one.DisableCheck {
-		made.Beside = "the static check turned off"
-	}
+	made := simple{Expr: one.Expr, Vars: map[string]string{}, Types: map[string]string{}, Unchecked: one.DisableCheck}
 	if one.DisableMacros {
 		made.Beside = "macros turned off"
 	}
 	for _, declared := range one.TypeEnv {
-		if ident := declared.GetIdent(); ident != nil {
-			made.Types[declared.Name] = cel.FormatCELType(typeOf(ident.Type))
-		} else {
-			made.Beside = "a function of the host's"
-		}
-	}
-	for name, bound := range one.Bindings {
-		if _, err := showProto(bound.GetValue()); err != nil {
-			made.Beside = err.Error()
+		ident := declared.GetIdent()
+		if ident == nil {
+			made.Beside = host
 			continue
 		}
-		value, err := cel.ProtoAsValue(registry(), bound.GetValue())
-		check(err)
+		made.Types[declared.Name] = cel.FormatCELType(typeOf(ident.Type))
+		if isMessage(ident.Type) {
+			made.Beside = messages
+		}
+	}
+	if namesMessages(one) {
+		made.Beside = messages
+	}
+	for name, bound := range one.Bindings {
+		value, err := plain(bound.GetValue())
+		if err != nil {
+			made.Beside = messages
+			continue
+		}
 		made.Vars[name] = source(value)
 	}
 	switch wanted := one.ResultMatcher.(type) {
 	case nil:
 		made.Value = "true"
 	case *test.SimpleTest_Value:
-		shown, err := showProto(wanted.Value)
-		if err != nil {
-			made.Beside = err.Error()
-		}
-		made.Value = shown
+		made.expect(wanted.Value)
 	case *test.SimpleTest_TypedResult:
-		if wanted.TypedResult.Result == nil {
-			made.Beside = "a type only"
-			break
+		if wanted.TypedResult.Result != nil {
+			made.expect(wanted.TypedResult.Result)
 		}
-		shown, err := showProto(wanted.TypedResult.Result)
-		if err != nil {
-			made.Beside = err.Error()
+		if isMessage(wanted.TypedResult.DeducedType) {
+			made.Beside = messages
 		}
-		made.Value = shown
+		made.Type = cel.FormatCELType(typeOf(wanted.TypedResult.DeducedType))
 	case *test.SimpleTest_EvalError, *test.SimpleTest_AnyEvalErrors:
 		made.Fails = true
 	default:
 		made.Beside = "an unknown value"
 	}
 	return made
+}
+
+func (made *simple) expect(value *expr.Value) {
+	wanted, err := plain(value)
+	if err != nil {
+		made.Beside = messages
+		return
+	}
+	made.Value = show(wanted)
+}
+
+// Whether the expression makes a message, or names one or an enum.
+func namesMessages(one *test.SimpleTest) bool {
+	env, err := cel.NewEnv(
+		cel.EnableIdentifierEscapeSyntax(),
+		cel.OptionalTypes(),
+		cel.ClearMacros(),
+	)
+	check(err)
+	parsed, issues := env.Parse(one.Expr)
+	if issues.Err() != nil {
+		return false
+	}
+	found := false
+	ast.PreOrderVisit(parsed.NativeRep().Expr(), ast.NewExprVisitor(func(node ast.Expr) {
+		found = found || node.Kind() == ast.StructKind || isProtobuf(one.Container, dotted(node))
+	}))
+	return found
+}
+
+// The name that a chain of selections spells; empty if it is none.
+func dotted(node ast.Expr) string {
+	switch node.Kind() {
+	case ast.IdentKind:
+		return strings.TrimPrefix(node.AsIdent(), ".")
+	case ast.SelectKind:
+		if before := dotted(node.AsSelect().Operand()); before != "" {
+			return before + "." + node.AsSelect().FieldName()
+		}
+	}
+	return ""
+}
+
+func isProtobuf(container, name string) bool {
+	for name != "" {
+		full := name
+		if container != "" {
+			full = container + "." + name
+		}
+		if made, found := registry().FindStructType(full); found && isMessageType(made) {
+			return true
+		}
+		if value, found := registry().FindIdent(full); found && value.Type() == types.IntType {
+			return true
+		}
+		if container == "" {
+			return false
+		}
+		container = container[:max(strings.LastIndexByte(container, '.'), 0)]
+	}
+	return false
+}
+
+func isMessage(declared *expr.Type) bool {
+	return isMessageType(typeOf(declared))
+}
+
+// A message or a wrapper of one, also within other types.
+func isMessageType(made *cel.Type) bool {
+	if made.Kind() == types.TypeKind && len(made.Parameters()) == 1 {
+		return isMessageType(made.Parameters()[0])
+	}
+	for _, inner := range made.Parameters() {
+		if isMessageType(inner) {
+			return true
+		}
+	}
+	return made.Kind() == types.StructKind || made.IsAssignableType(cel.NullType) && made.Kind() != types.NullTypeKind &&
+		made.Kind() != types.DynKind && made.Kind() != types.AnyKind && made.Kind() != types.OpaqueKind &&
+		made.Kind() != types.TimestampKind && made.Kind() != types.DurationKind
 }
 
 func typeOf(declared *expr.Type) *cel.Type {
@@ -135,25 +216,21 @@ func typeOf(declared *expr.Type) *cel.Type {
 	return made
 }
 
-func showProto(value *expr.Value) (shown string, err error) {
-	switch value.Kind.(type) {
-	case *expr.Value_ObjectValue, *expr.Value_EnumValue:
-		return "", fmt.Errorf("a message of protobuf")
-	}
+// The value, unless it is a message.
+func plain(value *expr.Value) (made ref.Val, err error) {
 	defer func() {
 		if recover() != nil {
-			err = fmt.Errorf("a message of protobuf")
+			err = fmt.Errorf("not a plain value")
 		}
 	}()
-	made, err := cel.ProtoAsValue(registry(), value)
-	if err != nil {
-		return "", fmt.Errorf("a message of protobuf")
+	if _, is := value.Kind.(*expr.Value_EnumValue); is {
+		return nil, fmt.Errorf("an enum")
 	}
-	shown = show(made)
-	if strings.Contains(shown, "foreign") {
-		return "", fmt.Errorf("a message of protobuf")
+	made, err = cel.ProtoAsValue(registry(), value)
+	if err == nil && strings.Contains(show(made), "foreign") {
+		return nil, fmt.Errorf("a message")
 	}
-	return shown, nil
+	return made, err
 }
 
 // An expression that makes the value.

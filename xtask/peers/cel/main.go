@@ -1,7 +1,8 @@
 // A peer for the tests of `expr`: compiles and runs expressions in the CEL environment of the Kubernetes API server.
 //
 // Without arguments it answers JSON lines {expr, claims} with {refused} or {type, value, error, cost}. With
-// "conformance" it writes the simple cases of the CEL specification as JSON lines.
+// "conformance" it writes the simple cases of the CEL specification as JSON lines, and with "speed SECONDS" how many
+// evaluations it does per second.
 package main
 
 import (
@@ -46,10 +47,13 @@ func main() {
 		check(conformance(out))
 		return
 	}
-	whole := len(os.Args) > 1 && os.Args[1] == "whole"
-	env := kubernetes(whole)
 	in := bufio.NewScanner(os.Stdin)
 	in.Buffer(nil, 16<<20)
+	if len(os.Args) > 2 && os.Args[1] == "speed" {
+		check(speed(in, out))
+		return
+	}
+	env := kubernetes(len(os.Args) > 1 && os.Args[1] == "whole")
 	encoder := json.NewEncoder(out)
 	encoder.SetEscapeHTML(false)
 	for in.Scan() {

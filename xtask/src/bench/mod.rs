@@ -5,6 +5,7 @@
 
 mod arrivals;
 mod exchange;
+mod expr;
 mod latency;
 mod load;
 mod memory;
@@ -30,7 +31,7 @@ use table::Section;
 pub(crate) struct Args {
     #[command(flatten)]
     plan: Plan,
-    /// These benches alone: exchange, latency, memory, start, size
+    /// These benches alone: exchange, latency, policies, expr, memory, start, size
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
     /// Write the table to docs/benchmarks.md
@@ -56,8 +57,6 @@ pub(crate) struct Plan {
 enum Other {
     /// Load one URL of a server that runs on this machine, and say what a request costs it
     Load(load::Load),
-    /// A decision among 1, 100 and 10,000 policies, and what reading them takes
-    Policies,
 }
 
 /// Something to measure.
@@ -67,17 +66,21 @@ struct Bench {
 }
 
 /// In the table's order.
-const BENCHES: &[Bench] = &[exchange::BENCH, latency::BENCH, memory::BENCH, start::BENCH, size::BENCH];
+const BENCHES: &[Bench] = &[
+    exchange::BENCH,
+    latency::BENCH,
+    policies::BENCH,
+    expr::BENCH,
+    memory::BENCH,
+    start::BENCH,
+    size::BENCH,
+];
 
 /// Measures and prints.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    match &args.other {
-        Some(Other::Load(load)) => {
-            print!("{}", load::measure(load)?);
-            return Ok(());
-        }
-        Some(Other::Policies) => return policies::run(),
-        None => {}
+    if let Some(Other::Load(load)) = &args.other {
+        print!("{}", load::measure(load)?);
+        return Ok(());
     }
     let benches = chosen(&args.only)?;
     build()?;
@@ -104,7 +107,9 @@ fn build() -> Result<()> {
     let build =
         |what: &[&str]| run_command(cargo().args(["build", "--release", "--locked", "--package"]).args(what));
     step("release build", || build(&["obol"]))?;
-    step("raw signatures", || build(&["token", "--example", "raw"]))
+    step("raw signatures", || build(&["token", "--example", "raw"]))?;
+    step("policies", || build(&["provider", "--example", "policies"]))?;
+    step("evaluations", || build(&["expr", "--example", "evaluations"]))
 }
 
 /// Only this thread and what it starts: the generator of [`arrivals`] must not take the server's core.

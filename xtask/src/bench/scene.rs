@@ -18,6 +18,7 @@ pub(crate) struct Scene {
     alg: &'static str,
     folder: PathBuf,
     address: SocketAddr,
+    policies: u32,
 }
 
 /// A running server. Dropped, it is killed.
@@ -26,13 +27,18 @@ pub(crate) struct Server(Child);
 impl Scene {
     /// A new key and subject token of this algorithm; the server will sign with the same algorithm.
     pub(crate) fn make(alg: &'static str) -> Result<Self> {
-        let folder = std::env::current_dir()?.join("target/bench").join(alg);
+        Self::with_policies(alg, 1)
+    }
+
+    /// The same with so many policies, of which the last one grants what is asked for.
+    pub(crate) fn with_policies(alg: &'static str, policies: u32) -> Result<Self> {
+        let folder = std::env::current_dir()?.join("target/bench").join(format!("{alg}-{policies}"));
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }
         fs::create_dir_all(&folder)?;
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-        let scene = Self { alg, folder, address };
+        let scene = Self { alg, folder, address, policies };
         scene.raw(0)?;
         fs::write(scene.folder.join("config.yaml"), scene.config())?;
         fs::write(scene.script(), format!("{WRK}wrk.body = \"{}\"\n", scene.form()?))?;
@@ -100,19 +106,28 @@ impl Scene {
     }
 
     fn config(&self) -> String {
-        let Self { alg, address, folder } = self;
+        let Self { alg, address, folder, policies } = self;
         let folder = folder.display();
+        let others_policies = (1..*policies).map(|n| policy(&format!("p{n}"))).collect::<String>();
+        let granting = policy("infra");
         format!(
             "issuer: http://{address}\nstorage: {{type: sqlite3, config: {{file: {folder}/obol.db}}}}\nsealing: none\n\
              web: {{http: \"{address}\"}}\nlogger: {{level: warn, format: json}}\n\
              staticClients: [{{id: bench, name: Bench, public: true, idTokenSignedResponseAlg: {alg}}}]\n\
-             tokenExchange:\n  policies:\n  - name: bench\n    subject: {{connector: ci, match: 'claims.project_path == \"platform/infra\" \
-             && claims.ref_protected == \"true\"'}}\n    clients: [bench]\n    audiences: [bench]\n    issue: {{subject: '\"gitlab:\" + \
-             claims.project_path', groups: '[\"deployers\"]'}}\nconnectors:\n\
+             tokenExchange:\n  policies:\n{others_policies}{granting}connectors:\n\
              - {{type: jwt, id: ci, name: CI, config: {{issuer: \"https://bench.example.com\", keysFile: {folder}/jwks.json}}}}\n{}",
             others(*address)
         )
     }
+}
+
+/// A policy for one project.
+fn policy(project: &str) -> String {
+    format!(
+        "  - name: {project}\n    subject: {{connector: ci, match: 'claims.project_path == \"platform/{project}\" && \
+         claims.ref_protected == \"true\"'}}\n    clients: [bench]\n    audiences: [bench]\n    issue: {{subject: '\"gitlab:\" + \
+         claims.project_path', groups: '[\"deployers\"]'}}\n"
+    )
 }
 
 impl Server {

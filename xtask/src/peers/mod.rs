@@ -85,6 +85,11 @@ pub(crate) fn install() -> Result<Places> {
     Ok(Places(places))
 }
 
+/// The CEL peer alone.
+pub(crate) fn cel() -> Result<PathBuf> {
+    go::cel(&Cache::open()?)
+}
+
 /// One program of a Debian package, installed if it is missing.
 pub(crate) fn program(name: &str, package: &str) -> Result<PathBuf> {
     if which(name).is_none() {

@@ -9,6 +9,8 @@
 )]
 
 mod attacks;
+mod conformance;
+mod costs;
 mod generate;
 mod hostile;
 mod inspect;

@@ -22,6 +22,7 @@ fn says_where_and_what_to_write() {
         ("user.usrname", "1:6: user has no field `usrname`; did you mean `username`?"),
         ("claims.sub.startWith('a')", "1:12: there is no function `startWith`; did you mean `startsWith`?"),
         ("sise(claims)", "did you mean `size`?"),
+        ("isIP(1)", "1:1: `isIP` is not possible with int; it takes isIP(string)\n"),
         ("hass(claims.a)", "did you mean `has`?"),
         ("claims.sub = 'a'", "1:12: `=` does not belong here; equality is `==`"),
         ("claims.a & claims.b", "\"and\" is `&&`"),
@@ -31,6 +32,7 @@ fn says_where_and_what_to_write() {
         ("1 == 1.0", "`==` is not possible with int and double; convert one side with double(…)"),
         ("'1' == 1", "`==` is not possible with string and int"),
         ("[1, 'a']", "1:5: the list's items must be of one type, these are int and string"),
+        ("[null, 1]", "1:8: the list's items must be of one type, these are null and int"),
         ("{'a': 1, 'b': 'x'}", "the map's values must be of one type"),
         ("{'a': 1, 2: 2}", "the map's keys must be of one type"),
         ("{1.5: 1}", "the keys of a map are string, int, uint or bool"),
@@ -211,6 +213,8 @@ fn static_types() {
         ("claims.a.size()", "int"),
         ("claims.a.split(',')", "list(string)"),
         ("[[]] + [['a']]", "list(list(dyn))"),
+        ("[null, duration('1s')]", "list(duration)"),
+        ("[duration('1s'), null]", "list(duration)"),
     ] {
         let program = Program::compile(source, &env(), Want::Any).unwrap();
         assert_eq!(program.result().to_string(), want, "{source}");

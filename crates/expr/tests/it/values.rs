@@ -270,6 +270,7 @@ fn strings() {
         ("'tacocat'.lastIndexOf('a', 4)", "1"),
         ("'tacocat'.lastIndexOf('a', 5)", "5"),
         ("'tacocat'.lastIndexOf('x')", "-1"),
+        ("'tacocat'.lastIndexOf('t', 0)", "0"),
         ("'ü'.lastIndexOf('longer')", "-1"),
         ("'tacocat'.lastIndexOf('a', -1)", "! -1 is out of range"),
         ("'tacocat'.substring(4)", r#""cat""#),
