@@ -49,8 +49,10 @@ impl Recorded {
             printed.push(Url::parse(lines.next().unwrap().strip_prefix(prefix).unwrap()).unwrap());
         }
         let roots = Roots::Only(ca.pem().as_bytes().to_vec());
-        let options =
-            Options { trust: Trust { roots, identity: None, skip_verify: false, any_name: false }, ..Options::default() };
+        let options = Options {
+            trust: Trust { roots, identity: None, skip_verify: false, any_name: false },
+            ..Options::default()
+        };
         let client = Client::new(&Dial::new(Arc::new(SystemClock::default())), options).unwrap();
         let [serving, _, metrics] = <[Url; 3]>::try_from(printed).unwrap();
         Self { child, serving, metrics, client, folder }
