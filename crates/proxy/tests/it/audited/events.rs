@@ -136,7 +136,7 @@ async fn what_the_proxy_refuses_says_why() {
 async fn who_acts_as_somebody_else_is_recorded_as_both() {
     let recorder = Shape::of(METADATA).start();
     let front = Plan { on_behalf: true, ..recorder.plan() }.start().await;
-    front.stub.allow(&["\"users\""]);
+    front.stub.allow(&["\"users\"", "originaluser"]);
     front.reached(&front.jane(), &[("impersonate-user", "bob")]).await;
     let event = recorder.events().pop().unwrap();
     assert_eq!(event["user"]["username"], "jane");
