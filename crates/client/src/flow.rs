@@ -69,7 +69,7 @@ impl Exchanger {
         cache: &Cache,
         lookup: Lookup,
     ) -> Result<Issued, Error> {
-        let key = Key::of(ask, subject, self.http.believed().as_deref());
+        let key = Key::of(ask, subject, &self.headers, self.http.believed().as_deref());
         let cached = || cache.load(&key, self.clock.now()).filter(|_| lookup == Lookup::Use);
         if let Some(found) = cached() {
             return Ok(found);

@@ -5,6 +5,8 @@
 
 use aws_lc_rs::digest::{Context, SHA256};
 
+use http::HeaderMap;
+
 use crate::ask::{Ask, Endpoint};
 use crate::sign_in::{SignIn, Wanted};
 use crate::subject::Subject;
@@ -16,8 +18,13 @@ pub(crate) struct Key(String);
 impl Key {
     /// `believed` is who may say that they are the server: what somebody answered whom only another configuration
     /// believes is nothing to this one.
-    pub(crate) fn of(ask: &Ask, subject: &Subject, believed: Option<&[[Vec<u8>; 2]]>) -> Self {
-        let mut hash = Hash::new("obol token cache 2", believed);
+    pub(crate) fn of(
+        ask: &Ask,
+        subject: &Subject,
+        headers: &HeaderMap,
+        believed: Option<&[[Vec<u8>; 2]]>,
+    ) -> Self {
+        let mut hash = Hash::new("obol token cache 3", believed);
         match &ask.endpoint {
             Endpoint::Issuer(issuer) => hash.text("issuer").text(issuer),
             Endpoint::Token(url) => hash.text("token endpoint").text(url.as_str()),
@@ -25,7 +32,7 @@ impl Key {
         hash.list(ask.client.id.as_slice());
         hash.text(&ask.subject_token_type).list(ask.requested_token_type.as_slice());
         hash.list(&ask.audience).list(&ask.resource).list(&ask.scope).list(ask.connector_id.as_slice());
-        hash.text(&subject.identity);
+        hash.text(&subject.identity).headers(headers);
         hash.finish()
     }
 
@@ -39,12 +46,7 @@ impl Key {
         });
         hash.list(&ask.way.who());
         hash.list(&ask.extra.iter().flat_map(|(name, value)| [name, value]).collect::<Vec<_>>());
-        hash.list(
-            &ask.headers
-                .iter()
-                .flat_map(|(name, value)| [name.as_str().as_bytes(), value.as_bytes()])
-                .collect::<Vec<_>>(),
-        );
+        hash.headers(&ask.headers);
         hash.finish()
     }
 
@@ -88,6 +90,11 @@ impl Hash {
         self
     }
 
+    fn headers(&mut self, headers: &HeaderMap) -> &mut Self {
+        let pairs = headers.iter().flat_map(|(name, value)| [name.as_str().as_bytes(), value.as_bytes()]);
+        self.list(&pairs.collect::<Vec<_>>())
+    }
+
     fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
         self.0.update(&u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_be_bytes());
         self.0.update(bytes);
@@ -117,7 +124,7 @@ mod tests {
         };
         let ca = |name: &str| [name.as_bytes().to_vec(), b"key".to_vec()];
         let believed = [ca("one"), ca("two")];
-        let of = |ask: &Ask, subject: &Subject| Key::of(ask, subject, Some(&believed));
+        let of = |ask: &Ask, subject: &Subject| Key::of(ask, subject, &HeaderMap::new(), Some(&believed));
         let base = of(&ask, &subject("one"));
         assert_eq!(base.as_str().len(), 64);
         let changes: [fn(&mut Ask); 9] = [
@@ -138,8 +145,10 @@ mod tests {
         }
         assert_ne!(of(&ask, &subject("two")), base);
         for others in [None, Some(&[][..]), Some(&[ca("one")]), Some(&[ca("one"), ca("three")])] {
-            assert_ne!(Key::of(&ask, &subject("one"), others), base);
+            assert_ne!(Key::of(&ask, &subject("one"), &HeaderMap::new(), others), base);
         }
+        let tenant = HeaderMap::from_iter([(http::header::FROM, http::HeaderValue::from_static("a"))]);
+        assert_ne!(Key::of(&ask, &subject("one"), &tenant, Some(&believed)), base);
         let mut other = ask;
         other.client.secret = None;
         assert_eq!(of(&other, &subject("one")), base);

@@ -7,6 +7,7 @@ mod layout;
 mod proto;
 mod rpc;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +40,12 @@ pub(crate) const BACKEND: Backend = Backend {
         let tls = Tls::read(&mut ssl, Protocols::Both, |_| Some(Security::Full));
         ssl.finish();
         let endpoints = endpoints(fields, &written?, secured)?;
+        if (secured || !name.is_empty()) && endpoints.iter().any(in_the_clear) {
+            let what =
+                "has an endpoint by http, which would be sent the password, or everything, in the clear";
+            fields.error(what, "write https://host:port");
+            return None;
+        }
         let user = (!name.is_empty()).then_some((name, password));
         let tls = Arc::new(tls?);
         Some(Box::new(move |clock| {
@@ -349,15 +356,16 @@ impl Shared {
 
     async fn bounded<T>(&self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, StoreError> {
         tokio::select! {
+            // The end comes first: a server that never stops talking would keep it from being looked at.
             biased;
-            done = work => done.map_err(|fault| match fault {
-                Fault::Broken(_) => StoreError::Broken(format!("{}: {fault}", self.place)),
-                fault => StoreError::Unavailable(format!("{}: {fault}", self.place)),
-            }),
             () = self.clock.sleep(PATIENCE) => {
                 let seconds = PATIENCE.as_secs();
                 Err(StoreError::Unavailable(format!("{}: no answer within {seconds} s", self.place)))
             }
+            done = work => done.map_err(|fault| match fault {
+                Fault::Broken(_) => StoreError::Broken(format!("{}: {fault}", self.place)),
+                fault => StoreError::Unavailable(format!("{}: {fault}", self.place)),
+            }),
         }
     }
 
@@ -404,6 +412,13 @@ impl Watch for EtcdWatch {
             }
         })
     }
+}
+
+/// To another machine without TLS.
+fn in_the_clear(endpoint: &Uri) -> bool {
+    let host = endpoint.host().unwrap_or_default().trim_matches(['[', ']']);
+    let here = host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
+    endpoint.scheme_str() == Some("http") && !here
 }
 
 /// As etcd's own client reads them: without a scheme, TLS is spoken if it is configured.

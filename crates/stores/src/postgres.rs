@@ -89,6 +89,11 @@ fn mode(ssl: &mut Fields<'_>) -> Option<Security> {
         return None;
     }
     let has_authority = ssl.has_text("caFile");
+    if written == Some(Security::Authority) && !has_authority {
+        let what = "has mode: verify-ca without a caFile: any certificate that anybody can get would do";
+        ssl.error(what, "write caFile, or mode: verify-full");
+        return None;
+    }
     Some(match written.unwrap_or(Security::Full) {
         Security::Unverified if has_authority => Security::Authority,
         mode => mode,

@@ -39,7 +39,8 @@ impl Exchanger {
         let verifier = wire::b64::encode(self.random.bytes::<32>());
         let codes = self.codes(ask, found, &verifier).await?;
         let place = Place::Device { code: &codes.user, filled_in: codes.filled_in };
-        person.show(&Visit { url: &codes.page, place, within: codes.expires });
+        let within = codes.expires.min(ask.patience);
+        person.show(&Visit { url: &codes.page, place, within });
         let form = [
             ("grant_type", grant_type::DEVICE_CODE),
             ("device_code", codes.device.expose()),
@@ -48,7 +49,7 @@ impl Exchanger {
         let url = found.token_endpoint()?;
         let answer = tokio::select! {
             answer = self.poll(ask, found, &url, &form, codes.interval) => answer?,
-            () = self.clock.sleep(codes.expires) => return Err(Error::Unfinished { within: codes.expires }),
+            () = self.clock.sleep(within) => return Err(Error::Unfinished { within }),
         };
         self.read_tokens(ask, found, &answer, Bound::default()).await
     }

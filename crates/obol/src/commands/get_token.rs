@@ -86,7 +86,7 @@ impl Args {
     pub(crate) fn issued(&self, door: &Door, info: Option<&ExecInfo>) -> anyhow::Result<Issued> {
         let beside = info.and_then(|info| info.cluster.as_ref()?.config.as_ref());
         let cluster = beside.map_or_else(|| Ok(ClusterConfig::default()), ClusterConfig::read)?;
-        match self.grant_type.decided(&self.options, &self.sign_in) {
+        match self.grant_type.decided(&self.options, &self.sign_in, &cluster) {
             Grant::TokenExchange => self.exchange(door, cluster),
             grant => self.sign_in(door, grant, &cluster, info),
         }

@@ -10,7 +10,7 @@ use crate::terminal;
 
 /// Sign out: forget all kept tokens, and end their sessions at the provider.
 ///
-/// With --issuer, the sessions of that provider alone. What is kept here is removed first, whatever the provider says;
+/// With --issuer, the sessions of that provider alone; only then is it sent a secret or a header of yours. What is kept here is removed first, whatever the provider says;
 /// a session that it could not be told about ends there by itself.
 #[derive(Debug, clap::Args)]
 #[command(alias = "clean")]
@@ -52,12 +52,18 @@ impl Args {
     }
 
     fn revoke(&self, door: &Door, session: &Session) -> anyhow::Result<()> {
-        let roots = match (self.server.roots()?, session.authorities()) {
+        // A secret, headers and whom to believe are one provider's: without its name they go to none.
+        let everybodys = Server::default();
+        let (server, secret) = match self.server.issuer {
+            Some(_) => (&self.server, self.client_secret.clone()),
+            None => (&everybodys, None),
+        };
+        let roots = match (server.roots()?, session.authorities()) {
             (Some(own), _) => Some(own),
             (None, kept) => kept.map(|pem| pem.as_bytes().to_vec()),
         };
-        let exchanger = self.server.exchanger_believing(roots)?;
-        let ended = async { Ok(session.revoke(&exchanger, self.client_secret.clone()).await) };
+        let exchanger = server.exchanger_believing(roots)?;
+        let ended = async { Ok(session.revoke(&exchanger, secret).await) };
         door.block_on(ended)?.map_err(|error: Unrevoked| error.into())
     }
 }

@@ -1,7 +1,7 @@
 //! How a person signs in: kubelogin's flags by their names, so that its command lines keep working.
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ambient::Secret;
@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::browser::Browser;
 use crate::cli::Usage;
-use crate::commands::token_options::{POD_MOUNT, TokenOptions, parse_secret};
+use crate::commands::token_options::{TokenOptions, parse_secret};
 use crate::door::Door;
 
 /// How a person signs in.
@@ -110,12 +110,17 @@ enum Pkce {
 
 impl Grant {
     /// Decides what `auto` leaves open.
-    pub(crate) fn decided(self, options: &TokenOptions, sign_in: &SignInOptions) -> Self {
+    pub(crate) fn decided(
+        self,
+        options: &TokenOptions,
+        sign_in: &SignInOptions,
+        cluster: &ClusterConfig,
+    ) -> Self {
         match self {
             Self::Auto if options.names_subject() => Self::TokenExchange,
             Self::Auto if sign_in.username().is_some() => Self::Password,
-            // A pod has no browser, and a proof of its own.
-            Self::Auto if Path::new(POD_MOUNT).exists() => Self::TokenExchange,
+            // Asked for and never guessed: a pod's token is nothing for whoever only signs people in.
+            Self::Auto if options.only_for_exchange(cluster).is_some() => Self::TokenExchange,
             Self::Auto => Self::Authcode,
             other => other,
         }
@@ -168,7 +173,7 @@ impl SignInOptions {
             wanted,
             extra,
             pkce: self.oidc_pkce_method != Pkce::No,
-            headers: options.server.headers(),
+            headers: options.server.headers()?,
             patience: Duration::from_secs(self.authentication_timeout_sec),
             authorities,
         })

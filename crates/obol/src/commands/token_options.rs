@@ -1,6 +1,7 @@
 //! The options that `exchange` and `get-token` share: whom to ask, as whom, with which proof, for what. The names of
 //! kubelogin and tokenxchange are aliases, so that their command lines keep working.
 
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,8 +37,8 @@ pub(crate) struct Server {
     #[arg(long, env = "OBOL_INSECURE_SKIP_TLS_VERIFY")]
     insecure_skip_tls_verify: bool,
     /// Send this header with every request, as NAME=VALUE (repeatable, or separated by commas)
-    #[arg(long, value_name = "NAME=VALUE", env = "OBOL_OIDC_REQUEST_HEADER", hide_env_values = true, value_delimiter = ',', value_parser = parse_header)]
-    oidc_request_header: Vec<(HeaderName, HeaderValue)>,
+    #[arg(long, value_name = "NAME=VALUE", env = "OBOL_OIDC_REQUEST_HEADER", hide_env_values = true, value_delimiter = ',', value_parser = unread)]
+    oidc_request_header: Vec<Secret<String>>,
 }
 
 /// Everything about an exchange.
@@ -158,12 +159,16 @@ impl Server {
         let options = Options { trust, deadline: ONE_TRY_WITHIN, ..Options::default() };
         let http = Client::new(&Dial::new(clock.clone()), options).map_err(client::Error::Trust)?;
         let exchanger = Exchanger::new(http, clock, Arc::new(SystemRandom), Arc::new(OnStderr));
-        Ok(exchanger.with_headers(self.headers()))
+        Ok(exchanger.with_headers(self.headers()?))
     }
 
     /// Sent with every request.
-    pub(crate) fn headers(&self) -> HeaderMap {
-        self.oidc_request_header.iter().cloned().collect()
+    pub(crate) fn headers(&self) -> anyhow::Result<HeaderMap> {
+        let read = |text: &Secret<String>| {
+            let wrong = |why| Usage(format!("--oidc-request-header: {why}"));
+            Ok(parse_header(text.expose()).map_err(wrong)?)
+        };
+        self.oidc_request_header.iter().map(read).collect()
     }
 
     /// The authorities of the flags (PEM).
@@ -311,7 +316,12 @@ fn parse_type(text: &str) -> Result<String, &'static str> {
     client::token_type_uri(text).ok_or("write id_token, access_token, jwt or the URI of another type")
 }
 
-/// A header as kubelogin takes it. The error never repeats what was given.
+/// Read where its faults can be told without telling what it is.
+fn unread(text: &str) -> Result<Secret<String>, Infallible> {
+    Ok(Secret::from(text))
+}
+
+/// A header as kubelogin takes it. The error never repeats what was given, which clap's own would.
 fn parse_header(text: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
     let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
     let name = name.trim().parse().map_err(|_| "the name of the header is none")?;

@@ -102,8 +102,10 @@ fn ask_provider(door: &Door, context: &Context<'_>, token: &str, inspected: &Ins
         let arguments = arguments.collect::<Vec<_>>();
         let ours = arguments.first().is_some_and(|first| first == "get-token");
         let exchanger = match ours.then(|| plugin(&arguments).ok()).flatten() {
-            Some(plugin) => plugin.server().exchanger()?,
-            None => Server::default().exchanger()?,
+            Some(plugin) if plugin.server().issuer.as_deref() == Some(&issuer) => {
+                plugin.server().exchanger()?
+            }
+            _ => Server::default().exchanger()?,
         };
         door.block_on(async { Ok(client::verify(&exchanger, &issuer, token).await?) })
     };

@@ -167,29 +167,32 @@ impl Audit {
     fn process(&self, event: &Event) -> Option<BoxFuture<'static, bool>> {
         self.counts.events.fetch_add(1, Ordering::Relaxed);
         let mut json = None;
-        let mut waits = Vec::new();
+        let (mut waits, mut unrecorded) = (Vec::new(), false);
         for (format, backend) in &self.backends {
             let mut line = match format {
                 Format::Json => json.get_or_insert_with(|| event.json()).clone(),
                 Format::Legacy => event.legacy(),
             };
+            let strict = backend.delivery.mode == Mode::BlockingStrict;
             let most = backend.delivery.most_event.unwrap_or(usize::MAX);
             if line.len() > most && event.level >= Level::Request {
-                line = event.without_objects().json();
+                let less = event.without_objects();
+                line = if *format == Format::Json { less.json() } else { less.legacy() };
             }
             if line.len() > most {
                 backend.refuse();
+                unrecorded |= strict;
                 continue;
             }
             if let Some(stored) = backend.submit(line) {
-                waits.push((stored, backend.delivery.mode == Mode::BlockingStrict));
+                waits.push((stored, strict));
             }
         }
-        if waits.is_empty() {
+        if waits.is_empty() && !unrecorded {
             return None;
         }
         Some(Box::pin(async move {
-            let mut may_go_on = true;
+            let mut may_go_on = !unrecorded;
             for (stored, strict) in waits {
                 may_go_on &= stored.await.unwrap_or(false) || !strict;
             }

@@ -121,20 +121,21 @@ pub(super) fn complete_ref(object: &mut ObjectRef, body: &[u8]) {
         resource_version: String,
     }
     let Ok(Document { metadata }) = serde_json::from_slice(body) else { return };
-    for (place, found) in [
-        (&mut object.name, metadata.name),
-        (&mut object.namespace, metadata.namespace),
-        (&mut object.uid, metadata.uid),
-        (&mut object.resource_version, metadata.resource_version),
+    // The longest that the API server keeps: what is longer would only push the event over its bound.
+    for (place, found, longest) in [
+        (&mut object.name, metadata.name, 253),
+        (&mut object.namespace, metadata.namespace, 63),
+        (&mut object.uid, metadata.uid, 128),
+        (&mut object.resource_version, metadata.resource_version, 64),
     ] {
-        if place.is_empty() {
+        if place.is_empty() && found.len() <= longest {
             *place = found;
         }
     }
 }
 
 /// Valid JSON without the white space between its parts: a line of a log must be one.
-fn compact(json: &str) -> String {
+pub(super) fn compact(json: &str) -> String {
     let (mut out, mut in_string, mut escaped) = (String::with_capacity(json.len()), false, false);
     for c in json.chars() {
         if in_string {

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
 use super::event::{Event, ObjectRef, Status, TRUNCATED, User};
-use super::object::{Capture, Missing, complete_ref};
+use super::object::{Capture, Missing, compact, complete_ref};
 use super::policy::{Level, Says, Stage};
 use super::request_info::RequestInfo;
 use super::streams::Served;
@@ -255,7 +255,16 @@ impl Recording {
         if let (Some(code), Some(answer)) = (failed, &self.answer)
             && let Ok(Ok(mut status)) = answer.with(|body| serde_json::from_slice::<Status>(body))
         {
-            clear(&mut status.message, self.bearer.as_ref());
+            let bearer = self.bearer.as_ref();
+            for text in [&mut status.message, &mut status.reason, &mut status.status] {
+                clear(text, bearer);
+            }
+            // Whoever answers writes them: a line of the log stays one.
+            status.details = status.details.and_then(|details| {
+                let mut text = compact(details.get());
+                clear(&mut text, bearer);
+                RawValue::from_string(text).ok()
+            });
             self.event.response_status = Some(Status { code, ..status });
         }
         if self.wants_objects(Level::Request) {

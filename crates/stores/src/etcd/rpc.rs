@@ -157,6 +157,8 @@ fn status(headers: &HeaderMap) -> Option<Result<(), Failed>> {
         // Cancelled, its time was over, aborted, no leader.
         1 | 4 | 10 | 14 => Err(Failed::Gone(text)),
         16 => Err(Failed::Unknown),
+        // Users or roles changed since the token was given; nothing was done.
+        3 if message.contains("revision of auth store is old") => Err(Failed::Unknown),
         // A wrong name or password is an invalid argument to etcd, and so are users where it has none.
         3 | 9 if message.contains("auth") || message.contains("user") => {
             Err(Failed::Refused(Fault::Unavailable(text)))

@@ -65,6 +65,9 @@ impl MysqlSession {
             _ => {}
         }
         let count = take_length(&mut first)?;
+        if count > MOST_COLUMNS {
+            return Err(cut());
+        }
         let mut columns = Vec::new();
         for _ in 0..count {
             columns.push(is_number(receive(&mut self.stream).await?)?);
@@ -120,3 +123,6 @@ pub(super) async fn numbered(stream: &mut Stream) -> Result<(u8, Bytes), Fault> 
     let length = usize::try_from(length).map_err(|_| cut())?;
     Ok((sequence, stream.take(packet::HEADER, length).await?))
 }
+
+/// Nothing here asks for more; each costs memory in every row.
+const MOST_COLUMNS: u64 = 16;

@@ -82,6 +82,9 @@ pub(super) fn statement(sql: &str, arguments: &[Value]) -> Out {
 /// Whether each column is a number; else it is bytes.
 pub(super) fn columns(mut body: Bytes) -> Result<Vec<bool>, Fault> {
     let count = body.try_get_u16().map_err(|_| cut())?;
+    if count > MOST_COLUMNS {
+        return Err(cut());
+    }
     (0..count)
         .map(|_| {
             take_text(&mut body)?;
@@ -161,6 +164,9 @@ pub(super) fn cut() -> Fault {
 }
 
 const INT8: u32 = 20;
+
+/// Nothing here asks for more; each costs memory in every row.
+const MOST_COLUMNS: u16 = 16;
 
 #[cfg(test)]
 mod tests {

@@ -22,8 +22,11 @@ impl PostgresSession {
         loop {
             let (tag, body) = match receive(&mut self.stream).await {
                 Ok(message) => message,
-                // It hung up after it said why.
-                Err(end) => return Err(failed.unwrap_or(end)),
+                // It hung up after it said why. What could be tried again on this connection cannot be any more.
+                Err(end) => {
+                    let said = failed.filter(|said| !matches!(said, Fault::Conflict(_) | Fault::Absent(_)));
+                    return Err(said.unwrap_or(end));
+                }
             };
             match tag {
                 b'T' => shape = columns(body)?,

@@ -62,13 +62,13 @@ async fn secured(link: Link, common: &Common, tls: &Tls, dial: &Dial) -> Result<
 }
 
 async fn authenticate(stream: &mut Stream, common: &Common, random: &dyn Random) -> Result<(), Fault> {
-    let mut scram: Option<Scram> = None;
+    let (mut scram, mut accepted): (Option<Scram>, bool) = (None, false);
     loop {
         let (tag, mut body) = receive(stream).await?;
         match tag {
             b'R' => {}
             b'E' => return Err(fault(body)),
-            b'Z' => return Ok(()),
+            b'Z' if accepted => return Ok(()),
             // Settings, the key for cancelling, notices, options it does not know.
             b'S' | b'K' | b'N' | b'v' => continue,
             _ => return Err(cut()),
@@ -76,7 +76,12 @@ async fn authenticate(stream: &mut Stream, common: &Common, random: &dyn Random)
         let mut answer = Out::default();
         match body.try_get_u32().map_err(|_| cut())? {
             // Who began SCRAM must also end it: a server that does not know the password cannot.
-            0 if scram.as_ref().is_none_or(Scram::is_mutual) => continue,
+            0 if scram.as_ref().is_none_or(Scram::is_mutual) => {
+                accepted = true;
+                continue;
+            }
+            // Nor does it get an easier proof, or another try.
+            3 | 5 | 10 if scram.is_some() => return Err(cut()),
             3 if stream.is_private() => {
                 answer.message(b'p', |to| put_text(to, common.password.expose()));
             }

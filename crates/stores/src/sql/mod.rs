@@ -257,7 +257,12 @@ impl<E: Engine> Shared<E> {
     async fn read(&self, kind: Kind, key: &str) -> Result<Option<Rec>, StoreError> {
         let arguments = [statements::kind(kind), statements::key(key)];
         let (answer, _) = self.bounded(&self.statements.get, &arguments).await?;
-        answer.rows.into_iter().next().map(|row| decode(kind, row)).transpose()
+        let found = answer.rows.into_iter().next().map(|row| decode(kind, row)).transpose()?;
+        // An answer to another question is no answer to this one.
+        if found.as_ref().is_some_and(|record| record.key != key) {
+            return Err(StoreError::Broken("the server answers with another record".into()));
+        }
+        Ok(found)
     }
 
     /// One statement within [`PATIENCE`], connecting and all repetitions included.
@@ -267,13 +272,14 @@ impl<E: Engine> Shared<E> {
             self.persist(sql, arguments).await
         };
         tokio::select! {
+            // The end comes first: a server that never stops talking would keep it from being looked at.
             biased;
-            done = work => done.map_err(|fault| self.told(&fault)),
             () = self.clock.sleep(PATIENCE) => {
                 // The network may have forgotten the others as well.
                 self.pool.empty();
                 Err(self.unavailable(&format!("no answer within {} s", PATIENCE.as_secs())))
             }
+            done = work => done.map_err(|fault| self.told(&fault)),
         }
     }
 

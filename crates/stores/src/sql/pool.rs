@@ -56,11 +56,11 @@ impl<E: Engine> Pool<E> {
         }
         let session = tokio::select! {
             biased;
-            connected = self.engine.connect() => connected?,
             () = self.clock.sleep(self.bounds.within) => {
                 let seconds = self.bounds.within.as_secs();
                 return Err(Fault::Unavailable(format!("no connection within {seconds} s")));
             }
+            connected = self.engine.connect() => connected?,
         };
         let born = self.clock.monotonic();
         Ok(Turn { pool: self, session: Some(session), born, reused: false, _permit: permit })

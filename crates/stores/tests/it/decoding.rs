@@ -71,6 +71,14 @@ fn faults_say_where_and_what_to_write() {
             "1:59: error: config.ssl: cannot set up TLS: cannot read /nowhere/ca.pem: No such file or directory (os error 2); mend the files\n",
         ),
         (
+            "{type: postgres, config: {host: db, database: d, user: u, ssl: {mode: verify-ca}}}",
+            "1:59: error: config.ssl: has mode: verify-ca without a caFile: any certificate that anybody can get would do; write caFile, or mode: verify-full\n",
+        ),
+        (
+            "{type: etcd, config: {endpoints: ['https://a:1', 'http://db:2379'], username: u, password: p}}",
+            "1:22: error: config: has an endpoint by http, which would be sent the password, or everything, in the clear; write https://host:port\n",
+        ),
+        (
             "{type: etcd, config: {endpoints: ['unix:///run/etcd']}}",
             "1:22: error: config: has endpoints that cannot be read; write each as http://host:port or https://host:port\n",
         ),

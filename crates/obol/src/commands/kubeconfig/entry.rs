@@ -90,7 +90,11 @@ impl Entry {
             (Some(server), before) => {
                 let server =
                     url::Url::parse(server).map(|_| server).map_err(|e| Usage(format!("--server: {e}")))?;
-                let body = with(before.map(|(_, body)| body), [("server", json!(server))]);
+                // How another server was trusted says nothing about this one.
+                let before = before.map(|(_, body)| body);
+                let same =
+                    before.filter(|body| body.get("server").and_then(Value::as_str) == Some(server.as_str()));
+                let body = with(same, [("server", json!(server))]);
                 let body = match &self.cluster_ca {
                     None => body,
                     Some(path) => {

@@ -121,6 +121,15 @@ async fn a_client_signs_in_as_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn attack_26_a_header_that_cannot_be_read_is_not_told() {
+    let home = Home::start().await;
+    let refused = run(home.get_token(&["--oidc-request-header=Authorization: Bearer kept-quiet"]));
+    assert_eq!(refused.status.code(), Some(2));
+    let said = err(&refused);
+    assert!(said.contains("--oidc-request-header") && !said.contains("kept-quiet"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_only_an_exchange_honours_is_refused_elsewhere() {
     let home = Home::start().await;
     for flag in

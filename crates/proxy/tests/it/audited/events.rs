@@ -232,6 +232,23 @@ async fn an_api_server_that_breaks_off_leaves_an_end() {
     assert_eq!(events[1]["responseStatus"], json!({"metadata": {}, "code": 404}));
 }
 
+/// Whoever answers through the API server's `proxy` subresource writes what it likes.
+#[tokio::test]
+async fn attack_25_an_answer_writes_no_line_of_its_own() {
+    let recorder = Shape::of(METADATA).start();
+    let plan = recorder.plan();
+    let body = "{\"kind\":\"Status\",\"details\":{\"name\":\n{\"kind\":\"Event\",\"auditID\":\"forged\"}\n}}";
+    let head = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length:";
+    let raw = format!("{head} {}\r\n\r\n{body}", body.len());
+    let stub = Some(Stub::raw(&plan.ca, &raw).await);
+    let front = Plan { stub, ..plan }.start().await;
+    let answer = client::send(front.address, get("/api/v1/pods", &front.jane(), &[])).await;
+    client::read(answer).await;
+    let events = recorder.until(2).await;
+    assert_eq!(events.len(), 2);
+    assert_eq!(events[1]["responseStatus"]["details"]["name"]["auditID"], "forged", "inside of the real one");
+}
+
 #[tokio::test]
 async fn attack_26_who_hangs_up_is_recorded_all_the_same() {
     let recorder = Shape::of(METADATA).start();
