@@ -106,7 +106,7 @@ impl Inspection {
             "claims": self.claims,
             "warnings": self.warnings,
         });
-        format!("{document:#}")
+        plain_json(&document)
     }
 
     fn explained(&self, name: &str, value: &Value) -> String {
@@ -209,15 +209,32 @@ fn span(span: Duration) -> String {
     if text.is_empty() { "0 s".into() } else { text }
 }
 
+/// A character that drives a terminal, turns its text around, or is not seen at all.
+pub fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// JSON for programs, which a terminal may be shown as well: what is hidden stands there as JSON's own escapes. Below DEL
+/// JSON escapes in strings by itself, and the rest is its own layout.
+pub fn plain_json(document: &serde_json::Value) -> String {
+    let mut out = String::new();
+    for c in format!("{document:#}").chars() {
+        // All of them are in the plane of four digits.
+        if c >= '\u{7f}' && is_hidden(c) {
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 /// A token's author writes its claims; they must not drive the reader's terminal or turn its text around.
 fn harmless(text: &str) -> String {
-    let hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if hidden(c) {
+        if is_hidden(c) {
             let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
         } else {
             out.push(c);
@@ -236,6 +253,14 @@ mod tests {
     fn inspect(header: &str, claims: &str) -> Inspection {
         let token = format!("{}.{}.c2lnbmF0dXJl", wire::b64::encode(header), wire::b64::encode(claims));
         Inspection::of(&token, Time::from_unix(1_767_225_600)).unwrap()
+    }
+
+    #[test]
+    fn attack_26_json_drives_no_terminal_either() {
+        let hostile = serde_json::json!({"sub": "a\u{9b}31m\u{202e}b\u{7f}", "name": "größe"});
+        let shown = plain_json(&hostile);
+        assert!(shown.contains("\\u009b31m\\u202eb\\u007f") && shown.contains("größe"), "{shown}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), hostile);
     }
 
     #[test]

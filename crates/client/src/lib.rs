@@ -28,7 +28,7 @@ pub use cache::Cache;
 pub use discovery::NoKeys;
 pub use error::Error;
 pub use flow::{Exchanger, Lookup};
-pub use inspect::{Inspection, Unreadable, Unverified, verify};
+pub use inspect::{Inspection, Unreadable, Unverified, is_hidden, plain_json, verify};
 pub use issued::Issued;
 pub use kubeconfig::{BadKubeconfig, Kubeconfig, List, NotWritten, edit as edit_kubeconfig};
 pub use note::Note;

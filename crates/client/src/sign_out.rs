@@ -31,11 +31,9 @@ pub enum Unrevoked {
 
 impl Cache {
     /// Forgets every token, and hands out the sessions among them. Tokens without a session end by themselves soon.
-    ///
-    /// # Errors
-    /// [`Error::Cache`]: something cannot be removed.
-    pub fn clear(&self, of: impl Fn(&Session) -> bool) -> Result<Vec<Session>, Error> {
-        let mut sessions = Vec::new();
+    /// The [`Error::Cache`] beside them is about the last entry that cannot be removed; the others are all the same.
+    pub fn clear(&self, of: impl Fn(&Session) -> bool) -> (Vec<Session>, Option<Error>) {
+        let (mut sessions, mut left) = (Vec::new(), None);
         for (path, entry) in self.entries() {
             let session = entry.and_then(|entry| entry.session).map(Session);
             if session.as_ref().is_some_and(|session| !of(session)) {
@@ -43,12 +41,12 @@ impl Cache {
             }
             match std::fs::remove_file(&path) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(Error::Cache { path, reason: error.to_string() });
+                    left = Some(Error::Cache { path, reason: error.to_string() });
                 }
                 _ => sessions.extend(session),
             }
         }
-        Ok(sessions)
+        (sessions, left)
     }
 }
 

@@ -16,9 +16,9 @@ pub(crate) fn say(words: &str) {
     let _ = writeln!(std::io::stderr(), "{}", one_line(words));
 }
 
-/// Text that others wrote must not fake further lines or drive the terminal.
+/// Text that others wrote must not fake further lines, drive the terminal or turn its text around.
 pub(crate) fn one_line(text: &str) -> String {
-    let printable = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>();
+    let printable = text.chars().map(|c| if client::is_hidden(c) { ' ' } else { c }).collect::<String>();
     printable.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

@@ -82,14 +82,14 @@ impl Provider {
         Ok(())
     }
 
-    /// Records that are over when their time has come.
+    /// Records that are over when their time has come, also those that cannot be read any more: they would stay at the
+    /// front for ever. Says how many are gone; where that is no whole batch, the rest has time until the next round.
     async fn sweep_plain<R: Record>(&self, now: Time) -> Result<usize, StoreError> {
-        let due = self.records.due::<R>(now, BATCH).await?;
-        let found = due.len();
-        for (key, record) in due {
-            self.records.remove::<R>(&key, record.stamped()).await?;
+        let mut gone = 0;
+        for (key, read) in self.records.over::<R>(now, BATCH).await? {
+            gone += usize::from(self.records.remove::<R>(&key, read).await? == Outcome::Done);
         }
-        Ok(found)
+        Ok(gone)
     }
 
     async fn sweep_grants(
@@ -99,15 +99,16 @@ impl Provider {
         longest_token: Duration,
     ) -> Result<usize, StoreError> {
         let due = self.records.due::<Grant>(now, BATCH).await?;
-        let found = due.len();
+        let mut done = 0;
         for (key, grant) in due {
             let read = grant.stamped();
-            match grant.value.swept(now, rules, longest_token) {
+            let outcome = match grant.value.swept(now, rules, longest_token) {
                 None => self.records.remove::<Grant>(&key, read).await?,
                 Some(kept) => self.records.put(&key, read, &kept).await?,
             };
+            done += usize::from(outcome == Outcome::Done);
         }
-        Ok(found)
+        Ok(done)
     }
 }
 

@@ -64,6 +64,6 @@ impl Exchanger {
         let form = opening.redemption(ask, code);
         let url = found.token_endpoint()?;
         let answer = self.post_form(ask, found, &url, &form).await?;
-        self.read_tokens(ask, found, &answer, Bound { nonce: Some(&opening.nonce), subject: None }).await
+        self.read_tokens(ask, found, &answer, Bound { nonce: Some(&opening.nonce), ..Bound::default() }).await
     }
 }

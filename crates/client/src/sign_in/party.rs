@@ -6,7 +6,6 @@ use http::header::AUTHORIZATION;
 use outbound::Request;
 use url::Url;
 use wire::json::Object;
-use wire::oauth::grant_type;
 
 use super::SignIn;
 use super::opening::Opening;
@@ -63,7 +62,7 @@ impl Exchanger {
         let form = begun.opening.redemption(ask, &code);
         let url = begun.found.token_endpoint()?;
         let answer = self.post_form(ask, &begun.found, &url, &form).await?;
-        let bound = Bound { nonce: Some(&begun.opening.nonce), subject: None };
+        let bound = Bound { nonce: Some(&begun.opening.nonce), ..Bound::default() };
         self.receive(ask, &begun.found, &answer, &bound).await.and_then(|received| Tokens::of(&received))
     }
 
@@ -74,10 +73,7 @@ impl Exchanger {
     pub async fn next(&self, ask: &SignIn, tokens: &Tokens) -> Result<Tokens, Error> {
         let refresh = tokens.refresh_token.as_ref().ok_or(Error::Unbound("there is no refresh token"))?;
         let found = self.discover(&ask.issuer).await?;
-        let form = [("grant_type", grant_type::REFRESH_TOKEN), ("refresh_token", refresh.expose())];
-        let url = found.token_endpoint()?;
-        let answer = self.post_form(ask, &found, &url, &form).await?;
-        let bound = Bound { nonce: None, subject: tokens.subject.as_deref() };
+        let (answer, bound) = self.refresh(ask, &found, refresh, tokens.subject.as_deref()).await?;
         let next =
             self.receive(ask, &found, &answer, &bound).await.and_then(|received| Tokens::of(&received))?;
         let refresh_token = next.refresh_token.clone().or_else(|| tokens.refresh_token.clone());

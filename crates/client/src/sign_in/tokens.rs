@@ -29,6 +29,8 @@ pub(super) struct Bound<'a> {
     pub(super) nonce: Option<&'a str>,
     /// Whose session is renewed.
     pub(super) subject: Option<&'a str>,
+    /// The issuer's keys, where they had to be there before anything was spent.
+    pub(super) keys: Option<token::Keys>,
 }
 
 /// An answer whose ID token, if it has one, has passed.
@@ -89,7 +91,10 @@ impl Exchanger {
         }
         let document =
             Object::parse(&answer.body).map_err(|e| Error::Answer(format!("it is not JSON ({e})")))?;
-        let keys = self.keys(found).await?;
+        let keys = match &bound.keys {
+            Some(keys) => keys.clone(),
+            None => self.keys(found).await?,
+        };
         let mut received = Received { document, keys, id: None };
         if let Some(raw) = received.text("id_token") {
             let id = self.check::<SignedInIdToken>(ask, Audience::only(client(ask)), &received.keys, raw)?;

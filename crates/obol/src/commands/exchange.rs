@@ -76,5 +76,5 @@ fn json(issued: &Issued) -> String {
         "scope": issued.scope,
         "expires_at": issued.expires.map(ambient::Time::rfc3339),
     });
-    format!("{document:#}")
+    client::plain_json(&document)
 }

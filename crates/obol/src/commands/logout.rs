@@ -31,8 +31,8 @@ impl Args {
     pub(crate) fn run(self, door: &Door) -> anyhow::Result<()> {
         let chosen =
             |session: &Session| self.server.issuer.as_deref().is_none_or(|issuer| issuer == session.issuer());
-        let sessions = self.cache.open(door)?.clear(chosen)?;
-        if sessions.is_empty() {
+        let (sessions, left) = self.cache.open(door)?.clear(chosen);
+        if sessions.is_empty() && left.is_none() {
             terminal::say("no session was kept; forgot every token");
         }
         for session in sessions {
@@ -48,7 +48,7 @@ impl Args {
                 }
             }
         }
-        Ok(())
+        left.map_or(Ok(()), |error| Err(error.into()))
     }
 
     fn revoke(&self, door: &Door, session: &Session) -> anyhow::Result<()> {

@@ -145,6 +145,19 @@ impl Records {
         Ok(found.into_iter().filter_map(read).collect())
     }
 
+    /// Of records whose time has come, what removing them takes: who only removes need not understand.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn over<R: Record>(
+        &self,
+        before: Time,
+        limit: usize,
+    ) -> Result<Vec<(String, Stamped)>, StoreError> {
+        let found = self.store.due(R::KIND, before, limit).await?;
+        Ok(found.into_iter().map(|record| (record.key, Stamped(record.stamp))).collect())
+    }
+
     /// Puts a value in place of the one that was read.
     ///
     /// # Errors

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use ambient::Clock as _;
-use provider::store::Kind;
+use bytes::Bytes;
+use provider::store::{Kind, Rec, Stamp};
 use testkit::{Fault, Stage, Verb};
 
 const ROUND: Duration = Duration::from_secs(60);
@@ -51,4 +52,24 @@ async fn a_turn_from_the_future_stops_nobody() {
     stage.clock.set_wall(now);
     assert!(stage.provider.sweep_in_turn().await.unwrap());
     assert!(!stage.provider.sweep_in_turn().await.unwrap());
+}
+
+/// What another version wrote, or somebody planted, stays neither for ever nor in the way of the others.
+#[tokio::test]
+async fn what_cannot_be_read_is_swept_when_it_is_over() {
+    let stage = Stage::new().await;
+    let over = stage.clock.now();
+    for nth in 0..501_u16 {
+        stage.memory.plant(Rec {
+            kind: Kind("used"),
+            key: format!("{nth:03}"),
+            stamp: Stamp([1; 16]),
+            due: Some(over),
+            terms: Vec::new(),
+            body: Bytes::from_static(b"nobody reads this"),
+        });
+    }
+    stage.clock.advance(Duration::from_secs(1));
+    stage.provider.sweep().await.unwrap();
+    assert!(stage.memory.all(Kind("used")).is_empty());
 }

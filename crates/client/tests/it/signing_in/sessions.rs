@@ -211,12 +211,32 @@ async fn signing_out_ends_sessions_here_and_there() {
     stage.answer(&stage.id_token(json!({})), Some("refresh-1"));
     let ask = stage.ask(password());
     stage.sign_in(&ask).await.unwrap();
-    assert_eq!(stage.cache().clear(|session| session.issuer() == "https://other.example").unwrap().len(), 0);
-    let sessions = stage.cache().clear(|session| session.issuer() == stage.issuer.issuer()).unwrap();
+    assert_eq!(stage.cache().clear(|session| session.issuer() == "https://other.example").0.len(), 0);
+    let (sessions, left) = stage.cache().clear(|session| session.issuer() == stage.issuer.issuer());
+    assert!(left.is_none());
     assert_eq!(sessions.len(), 1);
     sessions[0].revoke(&stage.exchanger(), None).await.unwrap();
     let form = stage.last_form("/revoke");
     assert_eq!(form, "token=refresh-1&token_type_hint=refresh_token&client_id=kubectl");
     stage.sign_in(&ask).await.unwrap();
     assert!(stage.last_form("/token").contains("grant_type=password"), "nothing was left");
+}
+
+/// A provider that rotates takes the old one for stolen when it comes again, and ends the session.
+#[tokio::test]
+async fn a_refresh_token_is_not_spent_where_its_answer_could_not_be_checked() {
+    let stage = Stage::start().await;
+    let ask = stage.ask(password());
+    stage.answer(&stage.id_token(json!({})), Some("refresh-1"));
+    stage.sign_in(&ask).await.unwrap();
+    let before = stage.requests("/token");
+    stage.issuer.behave(testkit::issuer::Route::Keys, testkit::issuer::Behaviour::Status(404));
+    let renew = || async {
+        stage.exchanger().sign_in(&ask, &*stage.person, Some(&stage.cache()), Lookup::Replace).await
+    };
+    assert!(renew().await.is_err());
+    assert_eq!(stage.requests("/token"), before);
+    stage.issuer.behave(testkit::issuer::Route::Keys, testkit::issuer::Behaviour::Normal);
+    renew().await.unwrap();
+    assert!(stage.last_form("/token").contains("refresh_token=refresh-1"));
 }

@@ -121,7 +121,7 @@ impl Report {
             "token": token,
             "groupsNotSeen": self.unseen(),
         });
-        format!("{document:#}")
+        client::plain_json(&document)
     }
 
     /// Groups of the token that the cluster has under no prefix.
