@@ -90,6 +90,16 @@ pub struct Page {
     pub next: Option<String>,
 }
 
+impl Page {
+    /// Of `limit` records and one more, which says only that there is more.
+    pub fn cut(mut records: Vec<Rec>, limit: usize) -> Self {
+        let more = records.len() > limit;
+        records.truncate(limit);
+        let next = records.last().filter(|_| more).map(|record| record.key.clone());
+        Self { records, next }
+    }
+}
+
 /// The engine failed. Whether the write happened is unknown: read the stamp.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {

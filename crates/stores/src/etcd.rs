@@ -148,11 +148,8 @@ impl Store for Etcd {
     ) -> BoxFuture<'a, Result<Page, StoreError>> {
         Box::pin(async move {
             let limit = limit.max(1);
-            let mut records = self.shared.bounded(self.shared.search(kind, term, after, limit)).await?;
-            let more = records.len() > limit;
-            records.truncate(limit);
-            let next = records.last().filter(|_| more).map(|record| record.key.clone());
-            Ok(Page { records, next })
+            let records = self.shared.bounded(self.shared.search(kind, term, after, limit)).await?;
+            Ok(Page::cut(records, limit))
         })
     }
 

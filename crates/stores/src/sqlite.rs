@@ -145,11 +145,8 @@ impl Store for Sqlite {
                 None => self.shared.ask(FIND, arguments).await?,
                 Some(term) => self.shared.ask(FIND_TERM, arguments.blob(&term.0)?).await?,
             };
-            let mut records = decode_all(kind, &answer)?;
-            let more = records.len() > limit;
-            records.truncate(limit);
-            let next = records.last().filter(|_| more).map(|record| record.key.clone());
-            Ok(Page { records, next })
+            let records = decode_all(kind, &answer)?;
+            Ok(Page::cut(records, limit))
         })
     }
 

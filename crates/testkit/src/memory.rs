@@ -115,11 +115,8 @@ impl Store for MemoryStore {
                 after.is_none_or(|after| record.key.as_str() > after)
                     && term.is_none_or(|term| record.terms.contains(&term))
             };
-            let mut records: Vec<Rec> = self.all(kind).into_iter().filter(fits).collect();
-            let more = records.len() > limit.max(1);
-            records.truncate(limit.max(1));
-            let next = records.last().filter(|_| more).map(|record| record.key.clone());
-            Ok(Page { records, next })
+            let records: Vec<Rec> = self.all(kind).into_iter().filter(fits).collect();
+            Ok(Page::cut(records, limit.max(1)))
         })
     }
 

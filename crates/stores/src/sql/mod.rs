@@ -190,11 +190,8 @@ impl<E: Engine> Store for Sql<E> {
                     (&shared.statements.find_term, statements::found_by_term(kind, term, after, more))
                 }
             };
-            let mut records = decode_all(kind, shared.bounded(sql, &arguments).await?.0)?;
-            let more = records.len() > limit;
-            records.truncate(limit);
-            let next = records.last().filter(|_| more).map(|record| record.key.clone());
-            Ok(Page { records, next })
+            let records = decode_all(kind, shared.bounded(sql, &arguments).await?.0)?;
+            Ok(Page::cut(records, limit))
         })
     }
 
